@@ -1,0 +1,1 @@
+"""The vocabulary: types, conditions, reasons, clock, errors. Imports nothing else of podferry."""

@@ -1,0 +1,1 @@
+"""What controller, agent and wrapper share. Standard library only: the wrapper is built from it."""

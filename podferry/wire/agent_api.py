@@ -1,0 +1,31 @@
+"""HTTP paths of the agent. All need a client certificate of this cluster's authority.
+
+PUT  /v1/attempts/{uid}/{attempt}/{role}?wait=S   Order -> Observed   controller, peer agent relay
+GET  /v1/attempts/{uid}/{attempt}/{role}           -> Observed
+PUT  /v1/attempts/{uid}/{attempt}/files/{kind}/{name}  tar stream   peer agent only;
+     kind: images | rootfs | volume | shm; 409 once the target is rehearsed
+POST /v1/probe   {"podUID", "container", "containerID"} -> Probe      controller
+GET  /v1/node                                      -> Node facts      controller
+Errors: {"reason", "message"} with 400, 403, 404, 409 or 500.
+
+Node facts: node, bootID, agentVersion, criuVersion, runcVersion, containerdVersion, kernel,
+cgroup ("v1"|"v2"), cpuFeatures [..], softDirty, userfaultfd, timeNamespaces, criuTLS,
+freezeInRestore, handlerInstalled, pagePorts, problems [..].
+Probe: ok, blockers [{"reason", "message"}], residentBytes, shmemBytes, writableBytes,
+tcpConnections, processes, cgroup, openFiles.
+"""
+
+from __future__ import annotations
+
+NODE = "/v1/node"
+PROBE = "/v1/probe"
+
+
+def attempt(migration: str, number: int, role: str) -> str:
+    """Path of one side of an attempt."""
+    return f"/v1/attempts/{migration}/{number}/{role}"
+
+
+def files(migration: str, number: int, kind: str, name: str) -> str:
+    """Path that takes one tar stream at the target."""
+    return f"/v1/attempts/{migration}/{number}/files/{kind}/{name}"

@@ -1,0 +1,44 @@
+"""Files by which agent and wrapper talk on one node. Paths only; no I/O.
+
+Attempt folder: <state>/attempts/<uid>.<attempt>/
+  source/  order.json observed.json FATE (sealed|thawed, O_EXCL) dump.pid dump.rc images/
+  target/  order.json observed.json images/ criu.conf
+           restore.json  written by the agent: {"action": "hold|restore|refuse|plain",
+                         "roles": [...], "imagePath", "workPath", "criuConfig", "lazy": bool}
+           claim-<role>.json  written by the wrapper under flock of claim.lock: {"containerID",
+                         "podUID", "bundle", "wrapperPID", "bootID", "at"}
+           restored-<role>.json  written by the wrapper: {"containerID", "podUID", "initPID",
+                         "seconds"}; failed-<role>.json: {"containerID", "reason", "message"}
+           RESUMING, RESUMED, ABORTED: {"podUID", "containerID", "at"}, fsynced by the agent
+Rules of the wrapper for a container whose pod carries the restore annotation:
+  RESUMED names this pod uid     -> plain create (a container restart after a move)
+  ABORTED, or action refuse      -> exit 1, the reason on stderr and in runc's --log
+  no attempt folder, action hold -> hold, at most CREATE_HOLD_SECONDS, then exit 1
+  action restore, role allowed   -> restore once per container id, leave it frozen, exit 0
+Volatile: <run>/hold/<container id>: kill and delete of it answer 0 and do nothing (each call is
+appended to the file); <run>/restored/<container id>: `start` answers 0 and does nothing.
+"""
+
+from __future__ import annotations
+
+from podferry.wire import names
+
+
+def attempt_dir(migration: str, attempt: int, *, state: str = names.STATE_DIR) -> str:
+    """Folder of one attempt."""
+    return f"{state}/attempts/{migration}.{attempt}"
+
+
+def side_dir(migration: str, attempt: int, role: str, *, state: str = names.STATE_DIR) -> str:
+    """Folder of one side (`source` or `target`) of an attempt."""
+    return f"{attempt_dir(migration, attempt, state=state)}/{role}"
+
+
+def hold_file(container_id: str, *, run: str = names.RUN_DIR) -> str:
+    """Marker: swallow kill and delete of this container."""
+    return f"{run}/hold/{container_id}"
+
+
+def restored_file(container_id: str, *, run: str = names.RUN_DIR) -> str:
+    """Marker: this container was restored, `start` is a no-op once."""
+    return f"{run}/restored/{container_id}"

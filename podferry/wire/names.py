@@ -1,0 +1,51 @@
+"""Labels, annotations, paths and ports that several parts must agree on. Constants only."""
+
+from __future__ import annotations
+
+GROUP = "podferry.dev"
+VERSION = "v1alpha1"
+PLURAL = "migrations"
+RUNTIME_CLASS = "podferry"
+SYSTEM_NAMESPACE = "podferry-system"
+FINALIZER = "podferry.dev/migration"
+FIELD_MANAGER = "podferry-controller"
+
+LABEL_MIGRATABLE = "podferry.dev/migratable"
+"""Opt-in label, "true" at creation: the webhook then sets the RuntimeClass."""
+
+ANNOTATION_RESTORE = "podferry.dev/restore"
+"""On a target pod: "<migration uid>.<attempt>"; such a container is never created plainly
+unless its attempt says so."""
+ANNOTATION_RESTORE_ROLE = "podferry.dev/restore-role"
+"""`replacement` (rehearsed, then resumed), `rehearsal` (proof only, never resumed) or `final`
+(the same-named pod that is restored after the commit)."""
+ANNOTATION_CLAIM = "podferry.dev/claim"
+ANNOTATION_DETACHED = "podferry.dev/detached-labels"
+"""JSON of the labels that were taken from a source pod, so that they can be given back."""
+ANNOTATION_MIGRATION = "podferry.dev/migration"
+"""UID of the Migration that currently owns the pod."""
+READINESS_GATE = "podferry.dev/running"
+
+STATE_DIR = "/var/lib/podferry"
+"""Persistent on a node: attempts/<uid>.<attempt>/{source,target}/ survive a reboot."""
+RUN_DIR = "/run/podferry"
+"""Volatile on a node: hold/<container id>, restored/<container id>, sockets, pids."""
+INSTALL_DIR = "/opt/podferry"
+
+AGENT_PORT = 9550
+"""TCP, mutual TLS, on the node's InternalIP (host network)."""
+PAGE_PORT_FIRST = 9560
+PAGE_PORT_LAST = 9599
+"""TCP, one port an attempt, TLS by CRIU with the agents' certificates."""
+AGENT_METRICS_PORT = 9551
+CONTROLLER_METRICS_PORT = 8080
+WEBHOOK_PORT = 9443
+
+AGENT_IDENTITY = "agent.podferry.dev"
+CONTROLLER_IDENTITY = "controller.podferry.dev"
+"""DNS subject alternative names in the certificates; a server checks its peer's."""
+
+CRIU_MARK = 0xC114
+"""fwmark of the packets that CRIU itself sends; the shield lets them pass."""
+CREATE_HOLD_SECONDS = 100
+"""How long the wrapper may hold `create`: kubelet gives up after 120 s."""
