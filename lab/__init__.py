@@ -1,0 +1,1 @@
+"""A real Kubernetes cluster on one machine. Knows nothing of the controller."""

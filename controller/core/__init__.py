@@ -1,0 +1,1 @@
+"""Pure: what one Migration needs next. No I/O, no clock, no randomness of its own."""

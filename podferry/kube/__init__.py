@@ -1,0 +1,1 @@
+"""The API server: client, reflector, store, queue, lease, events, admission. Decides nothing."""

@@ -1,0 +1,40 @@
+# podferry: everything a reader needs. `make` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: help setup check test test-unit test-lab image generate demo clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: ## tools of the machine, the virtual environment, nothing else
+	@bash tools/setup.sh
+
+generate: setup ## write the generated files anew (CRD, wrapper)
+	@$(PY) -m podferry.cli.generate
+
+check: setup ## ruff, mypy --strict, import contracts, generated files up to date
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+	@$(PY) -m podferry.cli.generate --check
+
+test-unit: setup ## everything that needs no cluster
+	@$(VENV)/bin/pytest -m "not lab" tests
+
+test-lab: setup ## the tests on a real cluster made on this machine (root)
+	@$(VENV)/bin/pytest -m lab tests
+
+test: check test-unit test-lab ## all checks and all tests
+
+image: setup ## the container image of controller and agent, without Docker
+	@$(VENV)/bin/podferry image
+
+demo: setup ## move a running service between two real nodes and show what its client saw
+	@$(VENV)/bin/podferry demo
+
+clean: ## remove the virtual environment and the tools' caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
