@@ -131,6 +131,17 @@ def create(layout: Layout, group: str, memory: int | None) -> list[Op]:
     return ops
 
 
+def outer(layout: Layout, group: str, pid: int) -> list[Op]:
+    """Move the process that waits outside a box's pid namespace out of the way (v2 only).
+
+    A v2 group that hands controllers down may not hold processes itself.
+    """
+    if layout.version == 1:
+        return []
+    folder = f"{layout.mounts[0].path}/{group}/outer"
+    return [Op("mkdir", folder), Op("write", f"{folder}/cgroup.procs", str(pid))]
+
+
 def inside(layout: Layout) -> list[str]:
     """Shell lines that mount the hierarchies afresh in a box (own cgroup namespace)."""
     if layout.version == 2:
@@ -140,7 +151,11 @@ def inside(layout: Layout) -> list[str]:
             # processes may not sit in a group that hands controllers down
             "mkdir -p /sys/fs/cgroup/init",
             "echo $$ > /sys/fs/cgroup/init/cgroup.procs",
-            f"echo '{enable}' > /sys/fs/cgroup/cgroup.subtree_control",
+            # the box's outer process leaves this group a moment later: see `outer`
+            "n=0",
+            f"until echo '{enable}' > /sys/fs/cgroup/cgroup.subtree_control 2> /dev/null; do",
+            "  n=$((n + 1)); [ $n -lt 200 ] || exit 1; sleep 0.05",
+            "done",
         ]
     lines = ["mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup"]
     for mount in layout.mounts:

@@ -87,7 +87,9 @@ def authority(name: str) -> Authority:
     return Authority(key=key, cert=cert)
 
 
-def issue(ca: Authority, name: str, *, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> Pair:
+def issue(
+    ca: Authority, name: str, *, groups: Sequence[str] = (), hosts: Sequence[str] = ()
+) -> Pair:
     """A certificate for user `name` of `groups`; with `hosts` (names or IPs) also for a server."""
     key = new_key()
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]

@@ -1,8 +1,8 @@
 """PID 1 of a box: starts its services in order, restarts each that ends, reaps orphans.
 
 Runs inside the box with the node's own Python, so it uses the standard library only and imports
-nothing of ours. Reads one JSON file: a list of services, each with name, argv, env, `ready` (a
-probe), `oneshot`. Writes what runs to /var/log/lab/services.json. Never touches the network or
+nothing of ours. Reads one JSON file: a list of services, each with name, argv, env, `ready` and
+`wait` (probes: it serves; it may start), `oneshot`. Writes what runs to /var/log/lab/services.json. Never touches the network or
 mounts: the box is complete when it starts.
 """
 
@@ -60,6 +60,7 @@ class Service:
         self.argv: list[str] = spec["argv"]
         self.env: dict[str, str] = {**os.environ, **spec.get("env", {})}
         self.ready_probe: dict[str, str] = spec.get("ready", {})
+        self.wait_probe: dict[str, str] = spec.get("wait", {})
         self.oneshot: bool = spec.get("oneshot", False)
         self.pid = 0
         self.ready = False
@@ -106,6 +107,8 @@ class Service:
         if self.oneshot and self.ready:
             return
         if not self.pid:
+            if self.wait_probe and not self.starts and not probe(self.wait_probe):
+                return
             if time.monotonic() >= self.start_at:
                 self.start()
             return
@@ -117,9 +120,7 @@ class Service:
 
 def report(services: list[Service], last: str) -> str:
     """Write services.json when it changed; returns its text."""
-    rows = [
-        {"name": s.name, "pid": s.pid, "ready": s.ready, "starts": s.starts} for s in services
-    ]
+    rows = [{"name": s.name, "pid": s.pid, "ready": s.ready, "starts": s.starts} for s in services]
     text = json.dumps(rows)
     if text != last:
         with open(f"{LOG}/services.json.new", "w") as file:

@@ -82,10 +82,10 @@ class ApiClient:
                     config_file=path, context=context, client_configuration=configuration
                 )
                 chosen = loader.current_context["context"]
-                namespace = (chosen.safe_get("namespace")) or "default"
+                namespace = chosen.get("namespace") or "default"
             else:
                 kubernetes_config.load_incluster_config(client_configuration=configuration)
-                namespace = _NAMESPACE_FILE.read_text().strip()
+                namespace = _pod_namespace()
         except (kubernetes_config.ConfigException, OSError) as error:
             where = f"kubeconfig {path}" if path else "service account of this pod"
             raise errors.ConnectionFailed(
@@ -140,7 +140,8 @@ class ApiClient:
         items: list[Any] = []
         token: str | None = None
         while True:
-            query: Params = {**(params or {}), "limit": limit, "continue": token}
+            query: dict[str, str | int | bool | None] = dict(params or {})
+            query.update({"limit": limit, "continue": token})
             page = await self.raw("GET", path, params=query)
             kind = str(page.get("kind", "")).removesuffix("List")
             for item in page.get("items") or []:
@@ -192,7 +193,7 @@ class ApiClient:
         self, path: str, body: Mapping[str, Any], *, field_manager: str, force: bool = True
     ) -> dict[str, Any]:
         """Server-side apply; creates what is absent. Raises Conflict if not forced."""
-        params = {"fieldManager": field_manager, "force": force}
+        params: Params = {"fieldManager": field_manager, "force": force}
         kind = "application/apply-patch+yaml"
         return await self.raw("PATCH", path, body=body, params=params, content_type=kind)
 
@@ -301,6 +302,10 @@ class ApiClient:
         cause = str(error) or type(error).__name__
         text = f"{what}: the connection to {self._server} failed ({cause}); {hint}"
         return errors.ConnectionFailed(text, sent=sent)
+
+
+def _pod_namespace() -> str:
+    return _NAMESPACE_FILE.read_text().strip()
 
 
 _BROKEN = (aiohttp.ClientError, asyncio.TimeoutError, OSError)

@@ -27,6 +27,8 @@ SHORT_WATCH_SECONDS = 1.0
 WATCH_SECONDS = (300, 600)
 """The server is asked to end a watch after a random time in this range [s]."""
 
+_MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -103,10 +105,13 @@ class Reflector:
     async def _list(self, *, first: bool) -> None:
         found = await self._client.list(self._path, params=self._params)
         self._touch()
-        self._version = str(found["metadata"]["resourceVersion"])
-        if not first:
-            self.relists += 1
-        changed = self.store.replace(found["items"])
+        try:
+            version = str(found["metadata"]["resourceVersion"])
+            changed = self.store.replace(found["items"])
+        except _MALFORMED as error:
+            raise self._nonsense(error) from error
+        self._version = version
+        self.relists += not first
         self.synced.set()
         for key in changed:
             self._tell(key)
@@ -145,9 +150,20 @@ class Reflector:
                 self._touch()
                 self._take(event)
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _take(self, event: Any) -> None:
+        try:
+            changed = self._keep(event)
+        except _MALFORMED as error:
+            # What was lost with it is unknown, so only a list gives the truth again.
+            self._version = None
+            raise self._nonsense(error) from error
+        if changed is not None:
+            self._tell(changed)
+
+    def _keep(self, event: dict[str, Any]) -> str | None:
+        """Take an event into the store; return the key that changed."""
         kind = event.get("type")
-        obj = event.get("object") or {}
+        obj = event["object"]
         if kind == "ERROR":
             raise errors.from_answer(
                 int(obj.get("code") or 500),
@@ -156,15 +172,21 @@ class Reflector:
                 said=str(obj.get("message") or ""),
             )
         version = str(obj["metadata"]["resourceVersion"])
+        changed = False
+        if kind in ("ADDED", "MODIFIED"):
+            changed = self.store.put(obj)
+        elif kind == "DELETED":
+            changed = self.store.drop(key_of(obj))
         if self._version is not None and version != self._version:
             self._version = version
             # Progress was made, so the next failure is a new one.
             self._backoff.reset()
-        if kind in ("ADDED", "MODIFIED"):
-            if self.store.put(obj):
-                self._tell(key_of(obj))
-        elif kind == "DELETED" and self.store.drop(key_of(obj)):
-            self._tell(key_of(obj))
+        return key_of(obj) if changed else None
+
+    def _nonsense(self, error: Exception) -> errors.ServerFailed:
+        what = describe("WATCH", self._path, self._params)
+        text = f"{what}: an answer that is no Kubernetes object ({error!r}); listing again"
+        return errors.ServerFailed(0, "Malformed", text)
 
     def _touch(self) -> None:
         self.last_contact_monotonic = self._clock.monotonic()

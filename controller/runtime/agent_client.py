@@ -1,0 +1,165 @@
+"""Orders to agents and their answers, over mutual TLS on kept-alive connections.
+
+Owns TLS, time limits and error translation. Never retries and never decides: a lost answer makes
+the last observation older, and orders are idempotent, so the next reconcile asks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from podferry.api.errors import RetryableError, TerminalError
+from podferry.api.reasons import Reason
+from podferry.wire import agent_api, names
+from podferry.wire.stages import Observed, Order
+
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 3.0
+"""What an agent may take beyond the wait that was asked for [s]."""
+KEEP_ALIVE_SECONDS = 120.0
+"""Longer than any pause between two steps of one move: no handshake inside a freeze [s]."""
+
+
+class AgentUnreachable(RetryableError):
+    """No answer came; whether the order arrived is unknown."""
+
+
+class AgentRefused(TerminalError):
+    """The agent answered with an error; `status` is the HTTP code."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.status = status
+
+
+class AgentClient:
+    """One session to all agents.
+
+    Args:
+        ca_file: PEM of the cluster's own authority.
+        cert_file: our client certificate.
+        key_file: its key.
+        port: TCP port of the agents.
+    """
+
+    def __init__(
+        self, *, ca_file: Path, cert_file: Path, key_file: Path, port: int = names.AGENT_PORT
+    ) -> None:
+        self._files = (cert_file, key_file)
+        self._context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(ca_file))
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._context.load_cert_chain(cert_file, key_file)
+        self._port = port
+        self._session: aiohttp.ClientSession | None = None
+
+    def reload(self) -> None:
+        """Use the renewed certificate for connections made from now on."""
+        self._context.load_cert_chain(*self._files)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def order(self, address: str, order: Order, *, wait_seconds: float) -> Observed:
+        """Send an order and wait up to `wait_seconds` [s] for the stage to be reached.
+
+        Raises:
+            AgentUnreachable: no answer in time.
+            AgentRefused: the agent refused it.
+        """
+        path = agent_api.attempt(order.migration, order.attempt, order.role.value)
+        raw = await self._call(
+            "PUT",
+            address,
+            path,
+            body=order.to_dict(),
+            params={"wait": f"{wait_seconds:g}"},
+            limit=wait_seconds + ANSWER_SECONDS,
+        )
+        return _observed(address, raw)
+
+    async def observe(
+        self, address: str, migration: str, attempt: int, role: str
+    ) -> Observed | None:
+        """Ask for one side; None if the agent has never heard of it. Raises as `order`."""
+        try:
+            path = agent_api.attempt(migration, attempt, role)
+            return _observed(address, await self._call("GET", address, path))
+        except AgentRefused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def probe(self, address: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask for a fresh verdict on a container. Raises as `order`."""
+        return await self._call("POST", address, agent_api.PROBE, body=body, limit=15.0)
+
+    async def node(self, address: str) -> dict[str, Any]:
+        """Ask for the facts of a node. Raises as `order`."""
+        return await self._call("GET", address, agent_api.NODE)
+
+    async def _call(
+        self,
+        method: str,
+        address: str,
+        path: str,
+        *,
+        body: dict[str, Any] | None = None,
+        params: dict[str, str] | None = None,
+        limit: float = ANSWER_SECONDS,
+    ) -> dict[str, Any]:
+        host = f"[{address}]" if ":" in address else address
+        timeout = aiohttp.ClientTimeout(total=limit, sock_connect=CONNECT_SECONDS)
+        try:
+            async with self._open().request(
+                method,
+                f"https://{host}:{self._port}{path}",
+                json=body,
+                params=params,
+                timeout=timeout,
+                # Nodes come and go, so the certificate names the role, not the address.
+                server_hostname=names.AGENT_IDENTITY,
+            ) as response:
+                status = response.status
+                raw = await response.json(content_type=None)
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+            said = str(error) or type(error).__name__
+            raise AgentUnreachable(
+                Reason.AGENT_UNREACHABLE,
+                f"agent at {host}:{self._port}: no answer to {method} {path} within {limit:g} s "
+                f"({said}); look at the agent's pod on that node",
+            ) from error
+        if not isinstance(raw, dict):
+            raise AgentRefused(status, "BadAnswer", f"agent at {host}: {path}: not an object")
+        if status != 200:
+            reason = str(raw.get("reason") or f"HTTP{status}")
+            message = f"agent at {host}: {method} {path}: {status} {raw.get('message', raw)}"
+            raise AgentRefused(status, reason, message)
+        return raw
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                ssl=self._context, keepalive_timeout=KEEP_ALIVE_SECONDS, limit=0, limit_per_host=8
+            )
+            # A proxy of the environment has no business between controller and nodes.
+            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+        return self._session
+
+
+def _observed(address: str, raw: dict[str, Any]) -> Observed:
+    try:
+        return Observed.from_dict(raw)
+    except (KeyError, ValueError, TypeError) as error:
+        raise AgentRefused(
+            200,
+            "BadAnswer",
+            f"agent at {address}: not an observation ({error!r}); is its version the same?",
+        ) from error

@@ -1,0 +1,23 @@
+"""Exit codes of the command line, documented in docs/reference/cli.md. Constants only."""
+
+from __future__ import annotations
+
+DONE = 0
+"""It was done; a followed migration ended `Succeeded`."""
+ENDED_OTHERWISE = 1
+"""A followed migration ended otherwise, or the request was refused or failed."""
+BAD_INPUT = 2
+"""The request makes no sense; nothing was sent."""
+UNREACHABLE = 3
+"""No answer from the API server."""
+INTERRUPTED = 130
+"""Ctrl-C; a migration that was asked for goes on."""
+
+MEANING = {
+    DONE: "done; with `--wait` the migration ended `Succeeded`",
+    ENDED_OTHERWISE: "the migration ended `RolledBack`, `Failed`, `Cancelled` or `ColdRestarted`, "
+    "or the API server refused the request",
+    BAD_INPUT: "usage or bad input; nothing was sent",
+    UNREACHABLE: "the cluster cannot be reached",
+    INTERRUPTED: "interrupted; a migration that was asked for goes on",
+}

@@ -1,0 +1,186 @@
+"""The client against the fake server: what is sent, and how errors read."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from podferry.kube import errors, paths
+from podferry.kube.client import ApiClient, describe
+from tests.fakes.apiserver import FakeApiServer, Recorded, Refused
+
+POD = {"metadata": {"name": "a"}, "spec": {"nodeName": "n1"}}
+
+
+async def test_a_long_list_is_read_in_pages_and_every_item_has_its_kind() -> None:
+    async with FakeApiServer() as server:
+        for number in range(7):
+            server.seed(paths.pods("ns"), {"metadata": {"name": f"p{number}"}, "spec": {}})
+        client = await server.client()
+        found = await client.list(paths.pods("ns"), page_size=3)
+        assert [item["metadata"]["name"] for item in found["items"]] == [f"p{n}" for n in range(7)]
+        assert {item["kind"] for item in found["items"]} == {"Pod"}
+        assert [request.query.get("limit") for request in server.requests] == ["3", "3", "3"]
+
+
+async def test_a_page_token_that_expired_is_answered_by_one_list_without_pages() -> None:
+    async with FakeApiServer() as server:
+        for number in range(4):
+            server.seed(paths.pods("ns"), {"metadata": {"name": f"p{number}"}, "spec": {}})
+
+        def expire(seen: Recorded) -> Refused | None:
+            return Refused(410, "Expired", "too old") if "continue" in seen.query else None
+
+        server.intercept = expire
+        found = await (await server.client()).list(paths.pods("ns"), page_size=2)
+        assert len(found["items"]) == 4
+
+
+async def test_a_stale_version_is_a_conflict_that_says_what_to_do() -> None:
+    async with FakeApiServer() as server:
+        client = await server.client()
+        old = await client.create(paths.pods("ns"), POD)
+        await client.merge_patch(paths.pods("ns", "a"), {"metadata": {"labels": {"x": "y"}}})
+        with pytest.raises(errors.Conflict, match=r"put pods ns/a: .*read the object again"):
+            await client.update(paths.pods("ns", "a"), old)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "kind", "unknown"),
+    [
+        (404, "NotFound", errors.NotFound, False),
+        (409, "Conflict", errors.Conflict, False),
+        (409, "AlreadyExists", errors.AlreadyExists, False),
+        (403, "Forbidden", errors.Forbidden, False),
+        (401, "Unauthorized", errors.Forbidden, False),
+        (422, "Invalid", errors.Invalid, False),
+        (410, "Gone", errors.Gone, False),
+        (429, "TooManyRequests", errors.Unavailable, False),
+        (503, "ServiceUnavailable", errors.Unavailable, True),
+        (500, "InternalError", errors.ServerFailed, True),
+        (504, "Timeout", errors.ServerFailed, True),
+    ],
+)
+async def test_each_refusal_has_a_class_and_says_whether_it_may_have_happened(
+    code: int, reason: str, kind: type[errors.ApiError], unknown: bool
+) -> None:
+    async with FakeApiServer() as server:
+        server.intercept = lambda _request: Refused(code, reason, "because")
+        with pytest.raises(errors.ApiError, match="because") as caught:
+            await (await server.client()).delete(paths.pods("ns", "a"))
+        assert type(caught.value) is kind
+        assert caught.value.status == code
+        assert caught.value.outcome_unknown is unknown
+        if isinstance(caught.value, errors.Unavailable):
+            assert caught.value.retry_after == 1.0
+
+
+async def test_a_write_without_an_answer_has_an_unknown_outcome() -> None:
+    async with FakeApiServer() as server:
+        client = await server.client()
+        server.intercept = lambda _request: 5.0
+        with pytest.raises(errors.Timeout, match="outcome is unknown") as caught:
+            await client.raw("POST", paths.pods("ns"), body=POD, timeout_seconds=0.1)
+        assert caught.value.outcome_unknown
+
+
+async def test_a_refused_connection_is_known_not_to_have_happened() -> None:
+    async with FakeApiServer() as server:
+        url = server.url
+    client = ApiClient.for_url(url)
+    with pytest.raises(errors.ConnectionFailed, match="nothing was sent") as caught:
+        await client.create(paths.pods("ns"), POD)
+    assert not caught.value.outcome_unknown
+    await client.close()
+
+
+async def test_each_kind_of_patch_says_its_content_type() -> None:
+    async with FakeApiServer() as server:
+        client = await server.client()
+        await client.create(paths.pods("ns"), POD)
+        path = paths.pods("ns", "a")
+        await client.merge_patch(path, {"metadata": {"labels": {"x": "1"}}})
+        operation = {"op": "replace", "path": "/metadata/labels/x", "value": "2"}
+        await client.json_patch(path, [operation])
+        await client.apply(path, {"metadata": {"labels": {"z": "3"}}}, field_manager="podferry")
+        kinds = [seen.content_type for seen in server.requests if seen.method == "PATCH"]
+        assert kinds == [
+            "application/merge-patch+json",
+            "application/json-patch+json",
+            "application/apply-patch+yaml",
+        ]
+        labels = (server.object(path) or {})["metadata"]["labels"]
+        assert labels == {"x": "2", "z": "3"}
+        assert server.requests[-1].query == {"fieldManager": "podferry", "force": "true"}
+
+
+async def test_a_failed_test_of_a_json_patch_changes_nothing() -> None:
+    async with FakeApiServer() as server:
+        client = await server.client()
+        before = await client.create(paths.pods("ns"), POD)
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": "another"},
+            {"op": "add", "path": "/metadata/labels", "value": {"x": "1"}},
+        ]
+        with pytest.raises(errors.Invalid):
+            await client.json_patch(paths.pods("ns", "a"), operations)
+        assert server.object(paths.pods("ns", "a")) == before
+
+
+async def test_without_any_configuration_the_error_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(errors.ConnectionFailed, match="Set KUBECONFIG"):
+        await ApiClient.connect()
+
+
+async def test_a_kubeconfig_gives_the_server_the_token_and_the_namespace(
+    tmp_path: object,
+) -> None:
+    async with FakeApiServer() as server:
+        config = f"{tmp_path}/config"
+        with open(config, "w") as file:
+            file.write(
+                "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+                f"clusters: [{{name: k, cluster: {{server: '{server.url}'}}}}]\n"
+                "users: [{name: u, user: {token: abc}}]\n"
+                "contexts: [{name: c, context: {cluster: k, user: u, namespace: mine}}]\n"
+            )
+        async with await ApiClient.connect(kubeconfig=config) as client:
+            assert client.default_namespace == "mine"
+            await client.list(paths.pods("mine"))
+        assert server.requests[0].headers["Authorization"] == "Bearer abc"
+
+
+async def test_a_watch_that_is_left_closes_its_connection() -> None:
+    async with FakeApiServer() as server:
+        client = await server.client()
+        events = client.watch(paths.pods("ns"), resource_version="0")
+        first = asyncio.ensure_future(anext(events))
+        server.seed(paths.pods("ns"), POD)
+        assert (await asyncio.wait_for(first, 2))["type"] == "ADDED"
+        await events.aclose()
+        assert (await client.list(paths.pods("ns")))["items"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words"),
+    [
+        ("PATCH", paths.migrations("ns", "m", "status"), "patch migrations ns/m (status)"),
+        ("GET", paths.pods(None), "list pods"),
+        ("GET", paths.nodes("n1"), "get nodes n1"),
+        ("DELETE", paths.namespaces("x"), "delete namespaces x"),
+        ("WATCH", paths.leases("ns"), "watch leases ns"),
+    ],
+)
+def test_a_request_reads_as_words(method: str, path: str, words: str) -> None:
+    assert describe(method, path) == words
+
+
+def test_a_path_with_an_empty_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="would address all"):
+        paths.pods("ns", "")
