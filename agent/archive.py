@@ -8,6 +8,7 @@ leave the folder it was given, or create a device node.
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import os
 import shutil
@@ -83,6 +84,16 @@ def _walk(root: str, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield child.path, name
         if child.is_dir(follow_symlinks=False):
             yield from _walk(child.path, f"{name}/")
+
+
+def tree_bytes(root: str) -> int:
+    """Bytes of regular files below a folder; what vanishes meanwhile is not counted."""
+    total = 0
+    for path, _ in _walk(root):
+        with contextlib.suppress(FileNotFoundError):
+            info = os.lstat(path)
+            total += info.st_size if stat.S_ISREG(info.st_mode) else 0
+    return total
 
 
 def _mark(path: str, info: tarfile.TarInfo, *, overlay: bool) -> None:

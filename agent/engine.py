@@ -56,10 +56,9 @@ class Side:
         self.state = replace(self.state, observed=observed)
         self.store.save_observed(observed)
 
-    @property
-    def superseded(self) -> bool:
-        """Whether a newer order asked for the way back while a stage is being worked on."""
-        return self.state.observed.wanted in machine.ENDS[self.order.role]
+    def has(self, *entries: str) -> bool:
+        """Whether any of these files is in the side's folder."""
+        return any(os.path.exists(f"{self.folder}/{name}") for name in entries)
 
 
 class Handler(Protocol):
@@ -134,7 +133,7 @@ class Engine:
         key = (order.migration, order.attempt, order.role)
         side = self._sides.get(key)
         highest = self._store.highest(order.migration)
-        resuming = side is not None and _resuming(side)
+        resuming = side is not None and side.has("RESUMING", "RESUMED")
         before = side.state if side else None
         ruling, state = machine.rule(before, order, highest=highest, resuming=resuming)
         if side is None:
@@ -210,10 +209,6 @@ class Engine:
         self._store.save_observed(observed)
         async with side.changed:
             side.changed.notify_all()
-
-
-def _resuming(side: Side) -> bool:
-    return any(os.path.exists(f"{side.folder}/{name}") for name in ("RESUMING", "RESUMED"))
 
 
 def _words(order: Order) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import click
 from podferry.lab.cluster import inspect, lifecycle
 from podferry.lab.cluster.errors import LabError
 from podferry.lab.cluster.model import Lab, parse_memory
+from podferry.lab.parts.errors import PartsError
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -28,7 +29,7 @@ def _command(function: F) -> F:
     def wrapped(*args: object, **kwargs: object) -> None:
         try:
             function(*args, **kwargs)
-        except LabError as error:
+        except (LabError, PartsError) as error:
             click.echo(f"podferry lab: {error}", err=True)
             sys.exit(1)
 

@@ -6,7 +6,6 @@ the last observation older, and orders are idempotent, so the next reconcile ask
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -129,7 +128,7 @@ class AgentClient:
             ) as response:
                 status = response.status
                 raw = await response.json(content_type=None)
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             said = str(error) or type(error).__name__
             raise AgentUnreachable(
                 Reason.AGENT_UNREACHABLE,

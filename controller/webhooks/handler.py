@@ -122,9 +122,7 @@ class PodWebhook:
         }
         path = paths.migrations(migration.namespace, migration.name, "status")
         try:
-            await self._client.merge_patch(
-                path, body, params={"fieldManager": names.FIELD_MANAGER}
-            )
+            await self._client.merge_patch(path, body, params={"fieldManager": names.FIELD_MANAGER})
         except errors.Conflict:
             return False
         return True

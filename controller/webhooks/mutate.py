@@ -47,9 +47,8 @@ def refuse(message: str, *, code: int = 403, verdict: str = "denied") -> Plan:
 def restore_annotations(pod: dict[str, Any]) -> list[str]:
     """Return the names of our restore annotations that the pod carries."""
     annotations = pod["metadata"].get("annotations") or {}
-    return sorted(
-        name for name in (*annotations,) if name.startswith((RESTORE_PREFIX, names.ANNOTATION_CLAIM))
-    )
+    ours = (RESTORE_PREFIX, names.ANNOTATION_CLAIM)
+    return sorted(name for name in annotations if name.startswith(ours))
 
 
 def judge(pod: dict[str, Any], migrations: Iterable[Migration], *, by_controller: bool) -> Plan:

@@ -1,4 +1,7 @@
-"""Looking into a running lab: status, logs, commands in nodes, images. Changes nothing but images."""
+"""Looking into a running lab: status, logs, commands in nodes, images.
+
+Changes nothing but the nodes' images.
+"""
 
 from __future__ import annotations
 
@@ -67,15 +70,13 @@ def load_image(lab: Lab, tar: str, progress: Callable[[str], None]) -> list[str]
     machine.check_root()
     state = running(lab)
     names = image_names(Path(tar))
-    with contextlib.suppress(OSError):
-        data = Path(tar).read_bytes()
     for node in model.nodes(state.node_count):
         progress(f"loading {tar} into {node.name}")
-        script = f"cat > /tmp/image.tar && sh {components.CONF}/load-image.sh /tmp/image.tar; r=$?"
-        command = exec_argv(
-            lab, node.name, ["sh", "-c", f"{script}; rm -f /tmp/image.tar; exit $r"]
-        )
-        run(command, data=data)
+        # on the node's disk: /tmp is memory there
+        file = "/var/lib/image-being-loaded.tar"
+        script = f"cat > {file} && sh {components.CONF}/load-image.sh {file}; r=$?; rm -f {file}"
+        command = exec_argv(lab, node.name, ["sh", "-c", f"{script}; exit $r"])
+        run(command, stdin=Path(tar))
     return names
 
 

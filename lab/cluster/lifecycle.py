@@ -192,11 +192,8 @@ def _wait_ready(lab: Lab, state: State, nodes: tuple[Node, ...], progress: Progr
 def ready_nodes(lab: Lab, state: State) -> set[str]:
     """Names of the nodes whose Ready condition is True now; empty while nothing answers."""
     kubectl = f"{state.bin_dir}/kubectl"
-    text = run(
-        [kubectl, f"--kubeconfig={lab.kubeconfig}", "--request-timeout=5s", "get", "nodes"]
-        + ["-o", "json"],
-        check=False,
-    )
+    asked = ["--request-timeout=5s", "get", "nodes", "-o", "json"]
+    text = run([kubectl, f"--kubeconfig={lab.kubeconfig}", *asked], check=False)
     try:
         items = json.loads(text)["items"]
     except (ValueError, KeyError):

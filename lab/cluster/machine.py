@@ -1,4 +1,7 @@
-"""What this machine has and what a lab has left on it. Reads only."""
+"""What this machine has and what a lab has left on it.
+
+Reads only, but for the notes in /run/podferry-lab that say where a lab keeps its state.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from podferry.lab.cluster.errors import LabError
 from podferry.lab.cluster.model import Lab
 
 TOOLS = ("ip", "mount", "umount", "nsenter", "unshare", "mkfs.ext4", "losetup", "pivot_root")
+CLAIMS = Path("/run/podferry-lab")
 CONTROL_MEMORY = 1 << 30
 """Bytes that the control plane and the forwarder take, with room."""
 MIN_DISK = 4 << 30
@@ -61,6 +65,32 @@ def check(lab: Lab, *, nodes: int, node_memory: int) -> None:
             f"too little disk: {folder} has {free // model.MIB} MiB free, a lab needs "
             f"{MIN_DISK // model.MIB} MiB; set PODFERRY_LAB_HOME to a larger disk"
         )
+
+
+def check_home(lab: Lab) -> None:
+    """Refuse a lab of this name whose state is kept elsewhere: its namespaces are not ours."""
+    try:
+        other = Path((CLAIMS / lab.name).read_text())
+    except OSError:
+        return
+    if other != lab.home and (other / "state.json").exists():
+        raise LabError(
+            f"a lab {lab.name!r} has its state in {other}; use another --name, or set "
+            f"PODFERRY_LAB_HOME={other.parent}"
+        )
+
+
+def claim_home(lab: Lab) -> None:
+    """Note where the lab of this name keeps its state, until the next boot or `down`."""
+    CLAIMS.mkdir(exist_ok=True)
+    (CLAIMS / lab.name).write_text(str(lab.home))
+
+
+def release_home(lab: Lab) -> None:
+    """Forget the note."""
+    (CLAIMS / lab.name).unlink(missing_ok=True)
+    if CLAIMS.is_dir() and not any(CLAIMS.iterdir()):
+        CLAIMS.rmdir()
 
 
 def available_memory(meminfo: str) -> int:

@@ -24,8 +24,10 @@ def create(lab: Lab, nodes: Sequence[Node]) -> list[Command]:
         ["ip", "-n", control, "addr", "add", f"{model.CONTROL_IP}/24", "dev", model.BRIDGE],
         ["ip", "-n", control, "link", "set", model.BRIDGE, "up"],
         # ClusterIPs need some route before kube-proxy's rules turn them into pod addresses
-        ["ip", "-n", control, "route", "add", model.SERVICE_CIDR, "dev", model.BRIDGE]
-        + ["src", model.CONTROL_IP],
+        [
+            *["ip", "-n", control, "route", "add", model.SERVICE_CIDR],
+            *["dev", model.BRIDGE, "src", model.CONTROL_IP],
+        ],
         _forwarding(control),
     ]
     for node in nodes:
@@ -43,8 +45,10 @@ def _node(lab: Lab, node: Node, nodes: Sequence[Node]) -> list[Command]:
     return [
         ["ip", "netns", "add", own],
         ["ip", "-n", own, "link", "set", "lo", "up"],
-        ["ip", "-n", control, "link", "add", node.link, "type", "veth"]
-        + ["peer", "name", "eth0", "netns", own],
+        [
+            *["ip", "-n", control, "link", "add", node.link],
+            *["type", "veth", "peer", "name", "eth0", "netns", own],
+        ],
         ["ip", "-n", control, "link", "set", node.link, "master", model.BRIDGE, "up"],
         ["ip", "-n", own, "addr", "add", f"{node.ip}/24", "dev", "eth0"],
         ["ip", "-n", own, "link", "set", "eth0", "up"],

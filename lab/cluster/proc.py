@@ -17,9 +17,10 @@ from pathlib import Path
 from podferry.lab.cluster.errors import LabError
 
 
-def run(argv: Sequence[str], *, data: bytes | None = None, check: bool = True) -> str:
+def run(argv: Sequence[str], *, stdin: Path | None = None, check: bool = True) -> str:
     """Run a command to its end and return its output; LabError carries its last words."""
-    done = subprocess.run(list(argv), input=data, capture_output=True, check=False)
+    with Path(stdin or "/dev/null").open("rb") as source:
+        done = subprocess.run(list(argv), stdin=source, capture_output=True, check=False)
     if check and done.returncode:
         words = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
         last = words[-1] if words else "no output"
@@ -68,17 +69,26 @@ def in_groups(folders: Iterable[str]) -> set[int]:
 def end_groups(folders: Sequence[str], *, seconds: float = 20.0) -> None:
     """Kill everything in these cgroups until nothing is left; LabError after `seconds`."""
     deadline = time.monotonic() + seconds
+    killed: set[int] = set()
     while True:
         alive = [p for p in map(Process.of, in_groups(folders)) if p and p.pid != os.getpid()]
         if not alive:
-            return
+            break
         if time.monotonic() > deadline:
             pids = " ".join(str(p.pid) for p in alive)
             raise LabError(f"processes do not end within {seconds:.0f} s: {pids}; look at them")
         _thaw(folders)
         for process in alive:
             process.kill()
+            killed.add(process.pid)
         time.sleep(0.05)
+    # what has left its cgroup may still be on its way out, or wait for its parent to notice
+    while any(_leaving(pid) for pid in killed) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _leaving(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists() and Process.of(pid) is None
 
 
 def _thaw(folders: Sequence[str]) -> None:

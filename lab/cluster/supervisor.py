@@ -2,8 +2,8 @@
 
 Runs inside the box with the node's own Python, so it uses the standard library only and imports
 nothing of ours. Reads one JSON file: a list of services, each with name, argv, env, `ready` and
-`wait` (probes: it serves; it may start), `oneshot`. Writes what runs to /var/log/lab/services.json. Never touches the network or
-mounts: the box is complete when it starts.
+`wait` (probes: it serves; it may start), `oneshot`. Writes what runs to
+/var/log/lab/services.json. Never touches network or mounts: the box is complete when it starts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import ssl
 import sys
 import time
 import urllib.request
+from typing import Any
 
 LOG = "/var/log/lab"
 TICK = 0.05
@@ -46,7 +47,8 @@ def probe(ready: dict[str, str]) -> bool:
             socket.create_connection((host, int(port)), timeout=1).close()
             return True
         context = ssl.create_default_context(cafile=ready["cafile"])
-        with urllib.request.urlopen(ready["https"], timeout=2, context=context) as answer:
+        url = ready["https"]
+        with urllib.request.urlopen(url, timeout=2, context=context) as answer:  # noqa: S310
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -55,7 +57,7 @@ def probe(ready: dict[str, str]) -> bool:
 class Service:
     """One supervised program."""
 
-    def __init__(self, spec: dict) -> None:
+    def __init__(self, spec: dict[str, Any]) -> None:
         self.name: str = spec["name"]
         self.argv: list[str] = spec["argv"]
         self.env: dict[str, str] = {**os.environ, **spec.get("env", {})}
@@ -82,7 +84,7 @@ class Service:
             log = os.open(f"{LOG}/{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            os.execvpe(self.argv[0], self.argv, self.env)
+            os.execvpe(self.argv[0], self.argv, self.env)  # noqa: S606
         except OSError as error:
             os.write(2, f"supervisor: {self.argv[0]}: {error}\n".encode())
         finally:

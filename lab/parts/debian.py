@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from podferry.lab.parts import mirror
 from podferry.lab.parts.errors import PartsError
 from podferry.lab.parts.steps import run
-from podferry.lab.parts.store import Progress
+from podferry.lab.parts.store import Progress, build_once, key
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 NODE_SUITE = "sid"
@@ -109,6 +110,30 @@ def debootstrap(
     for folder in ("var/cache/apt/archives", "var/lib/apt/lists"):
         shutil.rmtree(root / folder, ignore_errors=True)
         (root / folder).mkdir(parents=True)
+
+
+def root_key(suite: str, packages: Sequence[str]) -> str:
+    """The cache key of `pristine_root`."""
+    return key(suite, *packages)
+
+
+def pristine_root(*, suite: str, packages: Sequence[str], what: str, progress: Progress) -> Path:
+    """A minimal Debian from the cache; made first where there is none. Nothing may write to it.
+
+    Call it under `store.locked`.
+    """
+
+    def build(work: Path) -> None:
+        debootstrap(
+            suite=suite, packages=packages, root=work / "root", what=what, progress=progress
+        )
+
+    return build_once("debian", root_key(suite, packages), build) / "root"
+
+
+def linked_copy(root: Path, to: Path) -> None:
+    """Copy a root by hard links: files may be added to the copy, those that exist not changed."""
+    subprocess.run(["cp", "-al", str(root), str(to)], check=True)
 
 
 def package_versions(root: Path, names: Sequence[str]) -> dict[str, str]:

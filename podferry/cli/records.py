@@ -7,6 +7,7 @@ none; seconds are of one monotonic clock of the client.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def check(records: list[Record], failures: list[Failure] | None = None) -> Verdi
     first, last = (min(numbers), max(numbers)) if numbers else (0, 0)
     duplicates = tuple(sorted(n for n, times in counts.items() if times > 1))
     missing = tuple(n for n in range(first, last + 1) if n not in counts) if numbers else ()
-    backwards = sum(1 for a, b in zip(numbers, numbers[1:], strict=False) if b < a)
+    backwards = sum(1 for a, b in itertools.pairwise(numbers) if b < a)
     gap, began = _longest_gap(records)
     boot_ids = tuple(dict.fromkeys(record.boot_id for record in records))
     problems = _problems(
@@ -117,7 +118,7 @@ def longest_gap_between(records: list[Record], begin: float, end: float) -> floa
     return max(
         (
             b.seconds - a.seconds
-            for a, b in zip(records, records[1:], strict=False)
+            for a, b in itertools.pairwise(records)
             if b.seconds > begin and a.seconds < end
         ),
         default=0.0,
@@ -125,7 +126,7 @@ def longest_gap_between(records: list[Record], begin: float, end: float) -> floa
 
 
 def _longest_gap(records: list[Record]) -> tuple[float, float]:
-    pairs = zip(records, records[1:], strict=False)
+    pairs = itertools.pairwise(records)
     return max(((b.seconds - a.seconds, a.seconds) for a, b in pairs), default=(0.0, 0.0))
 
 

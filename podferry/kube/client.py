@@ -161,7 +161,11 @@ class ApiClient:
     async def update(
         self, path: str, body: Mapping[str, Any], *, params: Params | None = None
     ) -> dict[str, Any]:
-        """PUT a whole raw object, a compare-and-swap if it has a version. Raises Conflict."""
+        """PUT a whole raw object, a compare-and-swap if it has a version. Raises Conflict.
+
+        A Conflict may be the echo of this very write, sent twice over a broken connection: read
+        the object before deciding what happened.
+        """
         return await self.raw("PUT", path, body=body, params=params)
 
     async def delete(
@@ -213,7 +217,7 @@ class ApiClient:
             ApiError: see `errors`; `Timeout` after `timeout_seconds` [s].
         """
         limit = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS)
-        what = describe(method, path, params)
+        what = describe(method, path, params, body)
         try:
             response = await self._send(method, path, body, params, content_type, limit)
             data: bytes = await response.read()
@@ -267,6 +271,13 @@ class ApiClient:
         finally:
             response.response.close()
 
+    async def authorization(self) -> str | None:
+        """Return the Authorization header in use now (in a pod: read anew each minute)."""
+        headers: dict[str, str] = {}
+        # The transport names the header in lower case.
+        await self._transport.update_params_for_auth(headers, [], ["BearerToken"], "", "GET", None)
+        return next(iter(headers.values()), None)
+
     async def _send(
         self,
         method: str,
@@ -281,9 +292,8 @@ class ApiClient:
             "Content-Type": content_type,
             "User-Agent": self._transport.user_agent,
         }
-        await self._transport.update_params_for_auth(
-            headers, [], ["BearerToken"], path, method, body
-        )
+        if token := await self.authorization():
+            headers["Authorization"] = token
         url = self._server + path
         query = {k: _text(v) for k, v in (params or {}).items() if v is not None}
         if query:
@@ -311,26 +321,30 @@ def _pod_namespace() -> str:
 _BROKEN = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 
 
-def describe(method: str, path: str, params: Params | None = None) -> str:
+_VERBS = {"POST": "create", "PUT": "update"}
+
+
+def describe(method: str, path: str, params: Params | None = None, body: Any = None) -> str:
     """Return a request in words, such as `patch pods default/web-0 (status)`."""
     parts = [part for part in path.split("/") if part]
     parts = parts[2:] if parts[:1] == ["api"] else parts[3:] if parts[:1] == ["apis"] else parts
     namespace = ""
     if parts[:1] == ["namespaces"] and len(parts) > 2 and parts[2] not in ("status", "finalize"):
         namespace, parts = parts[1], parts[2:]
+    verb = _VERBS.get(method, method.lower())
     if not parts:
-        return f"{method.lower()} {path}"
-    name = "/".join(part for part in (namespace, parts[1] if len(parts) > 1 else "") if part)
-    verb = method.lower()
+        return f"{verb} {path}"
+    name = parts[1] if len(parts) > 1 else ""
+    if not name and method == "POST" and isinstance(body, Mapping):
+        metadata = body.get("metadata") or {}
+        name = str(metadata.get("name") or metadata.get("generateName") or "")
     if verb == "get" and len(parts) == 1:
         verb = "list"
-    sub = f" ({'/'.join(parts[2:])})" if len(parts) > 2 else ""
-    chosen = ", ".join(f"{k}={v}" for k, v in (params or {}).items() if "Selector" in k)
-    return (
-        " ".join(part for part in (verb, parts[0], name) if part)
-        + sub
-        + (f" [{chosen}]" if chosen else "")
-    )
+    words = [verb, parts[0], "/".join(part for part in (namespace, name) if part)]
+    if len(parts) > 2:
+        words.append(f"({'/'.join(parts[2:])})")
+    words += [f"[{k}={v}]" for k, v in (params or {}).items() if "Selector" in k]
+    return " ".join(word for word in words if word)
 
 
 def _text(value: str | int | bool) -> str:

@@ -65,10 +65,6 @@ async def stop(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def last_renewal_times(server: FakeApiServer) -> list[Recorded]:
-    return [r for r in server.requests if r.method in ("PUT", "POST")]
-
-
 async def test_a_lease_that_does_not_exist_is_created_with_utc_microseconds() -> None:
     async with FakeApiServer() as server:
         lead = Leading()
@@ -148,7 +144,8 @@ async def test_a_server_that_hangs_stops_the_leader_before_the_deadline() -> Non
             await asyncio.wait_for(task, 3)
         assert lead.told_at is not None
         assert lead.told_at - hung_at < RENEW_DEADLINE
-        assert len(server.requests) - before >= 2, "one hung try must not use up all the time"
+        # The last one is the release, after the loss.
+        assert len(server.requests) - before >= 3, "one hung try must not use up all the time"
 
 
 async def test_errors_shorter_than_the_deadline_do_not_cost_the_leadership() -> None:

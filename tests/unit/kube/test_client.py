@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient, describe
 from tests.fakes.apiserver import FakeApiServer, Recorded, Refused
+from tests.fakes.certificates import write_pair
 
 POD = {"metadata": {"name": "a"}, "spec": {"nodeName": "n1"}}
 
@@ -42,7 +46,7 @@ async def test_a_stale_version_is_a_conflict_that_says_what_to_do() -> None:
         client = await server.client()
         old = await client.create(paths.pods("ns"), POD)
         await client.merge_patch(paths.pods("ns", "a"), {"metadata": {"labels": {"x": "y"}}})
-        with pytest.raises(errors.Conflict, match=r"put pods ns/a: .*read the object again"):
+        with pytest.raises(errors.Conflict, match=r"update pods ns/a: .*read the object again"):
             await client.update(paths.pods("ns", "a"), old)
 
 
@@ -119,7 +123,7 @@ async def test_a_failed_test_of_a_json_patch_changes_nothing() -> None:
     async with FakeApiServer() as server:
         client = await server.client()
         before = await client.create(paths.pods("ns"), POD)
-        operations = [
+        operations: list[dict[str, Any]] = [
             {"op": "test", "path": "/metadata/uid", "value": "another"},
             {"op": "add", "path": "/metadata/labels", "value": {"x": "1"}},
         ]
@@ -129,7 +133,7 @@ async def test_a_failed_test_of_a_json_patch_changes_nothing() -> None:
 
 
 async def test_without_any_configuration_the_error_says_what_to_set(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -139,7 +143,7 @@ async def test_without_any_configuration_the_error_says_what_to_set(
 
 
 async def test_a_kubeconfig_gives_the_server_the_token_and_the_namespace(
-    tmp_path: object,
+    tmp_path: Path,
 ) -> None:
     async with FakeApiServer() as server:
         config = f"{tmp_path}/config"
@@ -154,6 +158,38 @@ async def test_a_kubeconfig_gives_the_server_the_token_and_the_namespace(
             assert client.default_namespace == "mine"
             await client.list(paths.pods("mine"))
         assert server.requests[0].headers["Authorization"] == "Bearer abc"
+
+
+async def test_in_a_pod_the_token_is_read_again_when_it_is_a_minute_old(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    token, authority, namespace = tmp_path / "token", tmp_path / "ca.crt", tmp_path / "namespace"
+    token.write_text("first")
+    write_pair(tmp_path, "ca")[0].rename(authority)
+    namespace.write_text("podferry-system")
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    loader = "kubernetes.aio.config.incluster_config"
+    monkeypatch.setattr(f"{loader}.SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(f"{loader}.SERVICE_CERT_FILENAME", str(authority))
+    monkeypatch.setattr("podferry.kube.client._NAMESPACE_FILE", namespace)
+    client = await ApiClient.connect()
+    assert client.server == "https://127.0.0.1:1"
+    assert client.default_namespace == "podferry-system"
+    assert await client.authorization() == "bearer first"
+    token.write_text("second")
+    assert await client.authorization() == "bearer first"
+
+    class Later(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+            return datetime.datetime(2100, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(f"{loader}.datetime.datetime", Later)
+    assert await client.authorization() == "bearer second"
+    await client.close()
 
 
 async def test_a_watch_that_is_left_closes_its_connection() -> None:
@@ -179,6 +215,10 @@ async def test_a_watch_that_is_left_closes_its_connection() -> None:
 )
 def test_a_request_reads_as_words(method: str, path: str, words: str) -> None:
     assert describe(method, path) == words
+
+
+def test_a_create_reads_with_the_name_of_its_object() -> None:
+    assert describe("POST", paths.pods("ns"), None, POD) == "create pods ns/a"
 
 
 def test_a_path_with_an_empty_name_is_refused() -> None:

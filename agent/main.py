@@ -1,0 +1,166 @@
+"""The agent's process: arguments, logs, both servers, the janitor, an orderly end.
+
+Owns: wiring. Never does: work of a stage. Exit codes: 0 after SIGTERM, 1 when it cannot start,
+2 for wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Sequence
+from typing import Any, cast
+
+import structlog
+from aiohttp import web
+
+from podferry.agent import containers, janitor, metrics, node_facts, operations, server, tls
+from podferry.agent.engine import Engine, Side
+from podferry.agent.errors import AgentError, Refused
+from podferry.agent.node import Node
+from podferry.agent.ops.host import Host
+from podferry.agent.source import Source
+from podferry.agent.store import Store
+from podferry.agent.target import Target
+from podferry.wire import names
+from podferry.wire.stages import Progress, Role
+
+log = structlog.get_logger("podferry.agent")
+
+
+class Services:
+    """What the server asks of the node besides orders."""
+
+    def __init__(self, node: Node, node_name: str, target: Target) -> None:
+        self._node = node
+        self._node_name = node_name
+        self._target = target
+
+    async def probe(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Probe one container; nothing is changed."""
+        if not body.get("containerID"):
+            raise Refused("BadBody", "probe needs containerID", status=400)
+        try:
+            found = await asyncio.to_thread(
+                containers.find, self._node.host, str(body["containerID"])
+            )
+        except AgentError as error:
+            status = 400 if error.reason == "BadContainerID" else 404
+            raise Refused(error.reason, error.message, status=status) from error
+        return await asyncio.to_thread(operations.probe, self._node.host, found)
+
+    async def node(self) -> dict[str, Any]:
+        """Node facts."""
+        return await asyncio.to_thread(node_facts.collect, self._node, self._node_name)
+
+    def upload(self, side: Side, kind: str, name: str) -> Any:
+        """Reader of one uploaded stream."""
+        return cast(Any, self._target.upload(side, kind, name))
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("podferry agent", description="The node side of podferry.")
+    parser.add_argument("--node-name", default=os.environ.get("NODE_NAME", ""))
+    parser.add_argument("--tls-dir", default=tls.DEFAULT_DIR)
+    parser.add_argument("--state", default=names.STATE_DIR, help="folder on the node")
+    parser.add_argument("--run", default=names.RUN_DIR, help="volatile folder on the node")
+    parser.add_argument("--bind", default=os.environ.get("BIND_ADDRESS", "0.0.0.0"))  # noqa: S104
+    parser.add_argument("--port", type=int, default=names.AGENT_PORT)
+    parser.add_argument("--metrics-port", type=int, default=names.AGENT_METRICS_PORT)
+    found = parser.parse_args(argv)
+    if not found.node_name:
+        parser.error("no node name: set NODE_NAME (spec.nodeName) or --node-name")
+    return found
+
+
+def run_agent(argv: Sequence[str] | None = None) -> int:
+    """Run the agent until SIGTERM or SIGINT. Returns the exit code."""
+    arguments = _arguments(sys.argv[1:] if argv is None else argv)
+    _configure_logs()
+    try:
+        asyncio.run(_serve(arguments))
+    except (OSError, ssl.SSLError) as error:
+        log.error("the agent cannot start", error=str(error))
+        return 1
+    return 0
+
+
+def _configure_logs() -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+def build(arguments: argparse.Namespace, identity: tls.Identity) -> tuple[Engine, Services, Store]:
+    """Wire the parts of one agent."""
+    node = Node(Host(), arguments.state, arguments.run, arguments.tls_dir)
+    for folder in (f"{arguments.run}/hold", f"{arguments.run}/restored"):
+        os.makedirs(node.local(folder), mode=0o700, exist_ok=True)
+    store = Store(node.local(arguments.state))
+    source = Source(node, identity.client, peer_port=arguments.port)
+
+    def taken() -> set[int]:
+        return {
+            int(side.facts["pagePort"])
+            for side in engine.sides()
+            if "pagePort" in side.facts and not side.state.ended
+        }
+
+    target = Target(node, taken)
+    engine = Engine(store, {Role.SOURCE: source, Role.TARGET: target})
+    return engine, Services(node, arguments.node_name, target), store
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    identity = tls.Identity.load(arguments.tls_dir)
+    engine, services, store = build(arguments, identity)
+    engine.start()
+    orders = web.AppRunner(server.application(engine, services), access_log=None)
+    plain = web.AppRunner(
+        metrics.application(lambda: "stopping" if stop.is_set() else ""), access_log=None
+    )
+    await orders.setup()
+    await plain.setup()
+    try:
+        await web.TCPSite(
+            orders, arguments.bind, arguments.port, ssl_context=identity.server
+        ).start()
+        await web.TCPSite(plain, arguments.bind, arguments.metrics_port).start()
+        keepers = [
+            asyncio.create_task(identity.watch()),
+            asyncio.create_task(janitor.run(engine, store)),
+        ]
+        log.info("serving", node=arguments.node_name, bind=arguments.bind, port=arguments.port)
+        await stop.wait()
+        log.info("draining", working=sum(_works(side) for side in engine.sides()))
+        for keeper in keepers:
+            keeper.cancel()
+        await engine.stop()
+    finally:
+        await orders.cleanup()
+        await plain.cleanup()
+
+
+def _works(side: Side) -> bool:
+    return side.state.observed.progress is Progress.WORKING
+
+
+if __name__ == "__main__":
+    sys.exit(run_agent())

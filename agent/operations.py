@@ -1,0 +1,212 @@
+"""The agent's use of `ops`: what the stages ask of containers, in terms of sides and nodes.
+
+Owns: the order of node operations within a step and the facts they leave. Never does: decide
+when a step may happen (stages do).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from podferry.agent import archive, containers, files
+from podferry.agent.engine import Side
+from podferry.agent.errors import AgentError
+from podferry.agent.node import Node
+from podferry.agent.ops import deadman, dump, fate, restore_config, shield, thaw
+from podferry.agent.ops import probe as probing
+from podferry.agent.ops.freezer import Cgroup
+from podferry.agent.ops.host import Host
+from podferry.wire import layout
+
+_GONE = Cgroup(Path("/nonexistent/podferry"), v2=False)
+DUMP_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """What a freeze needs to know. `page_address` is the target, or where to serve if `lazy`."""
+
+    container: containers.Container
+    page_address: str
+    page_port: int
+    lazy: bool
+    tls_dir: str
+    dead_man_seconds: float
+
+
+def cgroup_of(host: Host, identity: str) -> Cgroup:
+    """The freezer group that runc made for a container; one that does not exist if it is gone."""
+    state = files.read_json(host.path(f"{containers.RUNC_ROOT}/{identity}/state.json"))
+    paths = dict((state or {}).get("cgroup_paths") or {})
+    if "freezer" in paths:
+        return Cgroup(Path(host.path(paths["freezer"])), v2=False)
+    return Cgroup(Path(host.path(paths[""])), v2=True) if "" in paths else _GONE
+
+
+def thaw_cgroup(host: Host, identity: str) -> None:
+    """Thaw a restored container and read it back. Raises AgentError if it stays frozen."""
+    if not cgroup_of(host, identity).thaw():
+        raise AgentError("ThawFailed", f"container {identity[:12]} stays frozen after 5 s of thaw")
+
+
+def kill_container(host: Host, identity: str) -> None:
+    """Kill every task of a container and see its group empty. Raises AgentError."""
+    if not cgroup_of(host, identity).kill():
+        raise AgentError("KillFailed", f"container {identity[:12]} still has tasks after 5 s")
+
+
+def raise_shield(host: Host, netns: str, mode: str = "full") -> None:
+    """Keep packets out of a pod's network namespace. Raises AgentError."""
+    try:
+        shield.raise_shield(host, netns, mode)
+    except shield.ShieldFailed as error:
+        raise AgentError("ShieldFailed", str(error)) from error
+
+
+def lower_shield(host: Host, netns: str) -> None:
+    """Let packets pass again; nothing to do without a namespace. Raises AgentError."""
+    if not netns:
+        return
+    try:
+        shield.lower_shield(host, netns)
+    except shield.ShieldFailed as error:
+        raise AgentError("ShieldFailed", str(error)) from error
+
+
+def write_restore_config(path: str, tls_dir: str) -> None:
+    """CRIU options of one restore."""
+    files.write_text(path, restore_config.render(tls_dir=tls_dir))
+
+
+def probe(host: Host, found: containers.Container) -> dict[str, Any]:
+    """Blockers and sizes of a running container, as sent over the wire."""
+    cgroup = cgroup_of(host, found.id)
+    answer = probing.probe(cgroup.pids())
+    writable = 0
+    with contextlib.suppress(AgentError):
+        writable = archive.tree_bytes(host.path(containers.upper_dir(host, found.bundle)))
+    return {**answer, "writableBytes": writable, "cgroup": "v2" if cgroup.v2 else "v1"}
+
+
+def swallowed(node: Node, identity: str) -> int:
+    """Kill and delete calls that the wrapper answered with 0 and did not carry out."""
+    with contextlib.suppress(FileNotFoundError):
+        text = Path(node.local(layout.hold_file(identity, run=node.run))).read_text()
+        return sum(1 for line in text.splitlines() if line.strip())
+    return 0
+
+
+def dump_code(side: Side) -> int | None:
+    """Exit code of this attempt's dump, None while it runs or before it."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return int(Path(f"{side.folder}/dump.rc").read_text())
+    return None
+
+
+def dump_running(node: Node, side: Side) -> bool:
+    """Whether the dump process of this attempt lives."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        pid = int(Path(f"{side.folder}/dump.pid").read_text())
+        return dump_code(side) is None and node.alive(pid)
+    return False
+
+
+def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
+    """Everything that must stand before the pause: shield, dead-man, hold marker."""
+    found = freeze.container
+    netns = found.bundle.network_namespace
+    raise_shield(node.host, netns, "syn")
+    shield.drain(found.pid)
+    raise_shield(node.host, netns, "full")
+    hold = layout.hold_file(found.id, run=node.run)
+    deadman.arm(
+        node.host,
+        node.folder(side),
+        cgroup_of(node.host, found.id),
+        max(1, round(freeze.dead_man_seconds)),
+        hold,
+    )
+    files.write_text(node.local(hold), "")
+
+
+def pause_and_dump(node: Node, side: Side, freeze: Freeze) -> dict[str, Any]:
+    """Pause and dump; pages go to the target's page server, or are served. Returns facts."""
+    folder = node.folder(side)
+    config = ""
+    if freeze.tls_dir:
+        config = f"{folder}/dump.conf"
+        lines = restore_config.tls_lines(freeze.tls_dir)
+        files.write_text(f"{side.folder}/dump.conf", "\n".join(lines) + "\n")
+    spec = dump.DumpSpec(
+        container_id=freeze.container.id,
+        folder=folder,
+        images_dir=f"{folder}/images",
+        work_dir=f"{folder}/work",
+        page_server=(freeze.page_address, freeze.page_port),
+        lazy=freeze.lazy,
+        config=config,
+    )
+    cgroup = cgroup_of(node.host, freeze.container.id)
+    try:
+        paused = dump.pause(node.host, freeze.container.id, cgroup)
+        began = time.monotonic()
+        dump.start(node.host, spec)
+        dump.wait(node.host, spec, cgroup, seconds=DUMP_SECONDS)
+    except (dump.DumpFailed, OSError) as error:
+        raise AgentError("DumpFailed", str(error)) from error
+    return {
+        "pauseSeconds": round(paused, 4),
+        "dumpSeconds": round(time.monotonic() - began, 4),
+    }
+
+
+def claim_fate(side: Side, value: str) -> bool:
+    """First writer wins; the same value again is also a win."""
+    return fate.claim_fate(side.folder, value) == value
+
+
+def read_fate(side: Side) -> str:
+    """`sealed`, `thawed` or empty."""
+    return fate.read_fate(side.folder)
+
+
+def disarm(node: Node, side: Side) -> None:
+    """End the dead-man of this attempt."""
+    deadman.disarm(node.host, node.folder(side))
+
+
+def release(node: Node, side: Side) -> None:
+    """Verdict Committed: connections aborted, tasks killed, shield and hold gone."""
+    identity = str(side.facts["containerID"])
+    disarm(node, side)
+    tasks = cgroup_of(node.host, identity).pids()
+    lower_shield(node.host, str(side.facts.get("netns", "")))
+    if tasks:
+        thaw.reset_connections(node.host, tasks[0])
+    thaw.stop_dump(node.host, node.folder(side))
+    kill_container(node.host, identity)
+    _remove_hold(node, identity)
+
+
+def thaw_source(node: Node, side: Side) -> None:
+    """End this attempt's criu, thaw and read back, then shield, dead-man and hold go."""
+    identity = str(side.facts["containerID"])
+    if not thaw.thaw(node.host, cgroup_of(node.host, identity), node.folder(side)):
+        raise AgentError(
+            "ThawFailed",
+            f"container {identity[:12]} stays frozen, or its criu does not end; look for tasks in"
+            " state D; the order is tried again when it is repeated",
+        )
+    lower_shield(node.host, str(side.facts.get("netns", "")))
+    disarm(node, side)
+    _remove_hold(node, identity)
+
+
+def _remove_hold(node: Node, identity: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(node.local(layout.hold_file(identity, run=node.run)))

@@ -1,0 +1,1 @@
+"""What touches tasks, cgroups and packets of a node: each function one act, all synchronous."""

@@ -1,0 +1,67 @@
+"""The dead-man: thaws a frozen source that nobody sealed in time, also without an agent.
+
+Owns arming and disarming it. It is a process of the node, outside the agent's cgroup, which acts
+only by winning FATE: a sealed source is never touched by it. Its clock is /proc/uptime, which
+is CLOCK_BOOTTIME.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from podferry.agent.ops import processes
+from podferry.agent.ops.freezer import Cgroup
+from podferry.agent.ops.host import Host
+
+# ln is atomic and fails when FATE exists: the same rule as fate.claim_fate.
+_SCRIPT = r"""
+folder=$1 state=$2 thawed=$3 seconds=$4 hold=$5
+now() { read -r up _ < /proc/uptime; echo "${up%.*}"; }
+end=$(( $(now) + seconds ))
+while [ "$(now)" -lt "$end" ]; do
+  [ -e "$folder/FATE" ] && exit 0
+  sleep 1
+done
+echo thawed > "$folder/.FATE.deadman"; sync "$folder/.FATE.deadman"
+ln "$folder/.FATE.deadman" "$folder/FATE" 2>/dev/null || exit 0
+sync "$folder"
+if read -r pid < "$folder/dump.pid" 2>/dev/null; then
+  tree() { for c in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do tree "$c"; done; echo "$1"; }
+  if tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF "$folder"; then
+    all=$(tree "$pid"); kill -9 $all 2>/dev/null
+    for p in $all; do while [ -e "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status" 2>/dev/null
+    do sleep 0.05; done; done
+  fi
+fi
+for i in $(seq 1000); do
+  echo "$thawed" > "$state" || exit 0
+  case "$(cat "$state")" in "$thawed") break ;; esac
+  sleep 0.01
+done
+rm -f "$hold"
+"""
+
+
+def arm(host: Host, folder: str, cgroup: Cgroup, seconds: int, hold_file: str) -> None:
+    """Start it: after `seconds` without FATE it claims `thawed` and thaws. Paths: the node's."""
+    local = str(cgroup.folder)
+    node_folder = local.removeprefix(host.path(""))
+    state, word = (
+        (f"{node_folder}/cgroup.freeze", "0")
+        if cgroup.v2
+        else (f"{node_folder}/freezer.state", "THAWED")
+    )
+    host.spawn_detached(
+        ["sh", "-c", _SCRIPT, "podferry-deadman", folder, state, word, str(seconds), hold_file],
+        f"{folder}/deadman.out",
+        f"{folder}/deadman.pid",
+        f"{folder}/deadman.rc",
+    )
+
+
+def disarm(host: Host, folder: str) -> None:
+    """End it. It would end by itself once FATE exists; this frees the process at once."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        pid = int(Path(host.path(f"{folder}/deadman.pid")).read_text())
+        processes.end_tree(pid, "podferry-deadman")

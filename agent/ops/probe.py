@@ -1,0 +1,118 @@
+"""What of a running container cannot be moved, and how big it is. Reads /proc only.
+
+Asked at request time and again right before the freeze, since a program may open things later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_PLAIN_DEVICES = re.compile(
+    r"^/dev/(null|zero|full|random|urandom|shm/.*|pts/ptmx|ptmx)( \(deleted\))?$"
+)
+_TERMINAL = re.compile(r"^/dev/(pts/\d+|tty.*|console)")
+_ESTABLISHED = "01"
+_PAGE = 4096
+
+
+@dataclass(slots=True)
+class _Seen:
+    blockers: dict[str, str] = field(default_factory=dict)
+    resident_bytes: int = 0
+    shmem_bytes: int = 0
+    open_files: int = 0
+
+    def block(self, reason: str, message: str) -> None:
+        self.blockers.setdefault(reason, message)
+
+
+def probe(pids: list[int], *, proc: Path = Path("/proc")) -> dict[str, Any]:
+    """The Probe of `wire/agent_api.py` for the processes of one container (node pids)."""
+    seen = _Seen()
+    for pid in pids:
+        folder = proc / str(pid)
+        with contextlib.suppress(OSError):
+            _status(folder, pid, seen)
+            _descriptors(folder, pid, seen)
+    connections = 0
+    if pids:
+        net = proc / str(pids[0]) / "net"
+        connections = _connections(net)
+        _protocols(net, seen)
+    return {
+        "ok": not seen.blockers,
+        "blockers": [
+            {"reason": reason, "message": message} for reason, message in seen.blockers.items()
+        ],
+        "residentBytes": seen.resident_bytes,
+        "shmemBytes": seen.shmem_bytes,
+        "tcpConnections": connections,
+        "processes": len(pids),
+        "openFiles": seen.open_files,
+    }
+
+
+def _status(folder: Path, pid: int, seen: _Seen) -> None:
+    for line in (folder / "status").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key in ("RssAnon", "RssShmem"):
+            size = int(value.split()[0]) * 1024
+            seen.resident_bytes += size
+            seen.shmem_bytes += size if key == "RssShmem" else 0
+        elif key == "TracerPid" and value.strip() != "0":
+            seen.block(
+                "UnsupportedResource",
+                f"process {pid} is traced by process {value.strip()}; detach the debugger",
+            )
+
+
+def _descriptors(folder: Path, pid: int, seen: _Seen) -> None:
+    for entry in (folder / "fd").iterdir():
+        try:
+            target = os.readlink(entry)
+        except OSError:
+            continue
+        seen.open_files += 1
+        if "io_uring" in target:
+            seen.block(
+                "IOUring",
+                f"process {pid} uses io_uring, which CRIU cannot dump; turn it off (Node.js:"
+                " UV_USE_IO_URING=0, PostgreSQL: io_method=worker)",
+            )
+        elif _TERMINAL.match(target):
+            seen.block("TerminalAttached", f"process {pid} has the terminal {target} open")
+        elif target.startswith("/dev/") and not _PLAIN_DEVICES.match(target):
+            seen.block(
+                "Devices", f"process {pid} has the device {target} open, its state cannot travel"
+            )
+        elif target.startswith("anon_inode:") and any(
+            kind in target for kind in ("bpf", "perf_event", "kvm", "userfaultfd", "fanotify")
+        ):
+            seen.block("UnsupportedResource", f"process {pid} has {target} open (fd {entry.name})")
+
+
+def _connections(net: Path) -> int:
+    count = 0
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            lines = (net / name).read_text().splitlines()[1:]
+            count += sum(1 for line in lines if line.split()[3] == _ESTABLISHED)
+    return count
+
+
+def _protocols(net: Path, seen: _Seen) -> None:
+    """`sockets` per protocol; MPTCP ones are listed nowhere else without its diag module."""
+    with contextlib.suppress(OSError):
+        for line in (net / "protocols").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields and fields[0].startswith("MPTCP") and int(fields[2]) > 0:
+                seen.block(
+                    "MPTCP",
+                    f"{fields[2]} MPTCP socket(s) in use, which CRIU cannot dump; turn it off"
+                    " (Go: GODEBUG=multipathtcp=0)",
+                )

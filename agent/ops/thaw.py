@@ -1,0 +1,42 @@
+"""Waking a frozen source, and ending one for good. See protocol items 1, 2, 11 and 18.
+
+Owns: the order "end this attempt's criu, wait, thaw, read back". Never decides whether to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from podferry.agent.ops import processes
+from podferry.agent.ops.freezer import Cgroup
+from podferry.agent.ops.host import Host
+
+
+def stop_dump(host: Host, folder: str) -> bool:
+    """End a dump that may be going on, by its pid file. True when nothing of it is left.
+
+    criu must be gone before the thaw: at its own end it writes FROZEN again.
+    """
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        pid = int(Path(host.path(f"{folder}/dump.pid")).read_text())
+        return processes.end_tree(pid, folder)
+    return True
+
+
+def thaw(host: Host, cgroup: Cgroup, folder: str) -> bool:
+    """End this attempt's criu, then thaw until it holds. True when the source runs."""
+    return stop_dump(host, folder) and (not cgroup.exists() or cgroup.thaw())
+
+
+def reset_connections(host: Host, pid: int) -> int:
+    """Abort every TCP connection in the network namespace of `pid` so that peers see a reset.
+
+    Returns how many were aborted. Needs the kernel's INET_DIAG_DESTROY; without it 0, and the
+    peers learn of the end when the tasks are killed.
+    """
+    done = host.run(
+        ["nsenter", "-t", str(pid), "-n", "--", "ss", "-K", "-H", "-t", "state", "connected"],
+        timeout=5,
+    )
+    return len(done.stdout.splitlines()) if done.returncode == 0 else 0

@@ -1,0 +1,92 @@
+"""What a frozen source sends besides its pages: writable layer, volumes, /dev/shm, CRIU's images.
+
+Owns: the list of streams, sending them side by side, the manifest at the end. Never does: freeze
+or thaw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tarfile
+import time
+from collections.abc import Callable, Coroutine
+from typing import IO, Any
+
+from podferry.agent import archive, containers
+from podferry.agent.engine import Side
+from podferry.agent.errors import AgentError
+from podferry.agent.node import Node
+from podferry.agent.transfer import Peer, Sent
+
+
+def is_lazy(side: Side) -> bool:
+    """Whether the memory follows after the resume."""
+    return side.params.get("copy") == "PostCopy"
+
+
+async def send_all(
+    node: Node, side: Side, found: containers.Container, peer: Peer
+) -> dict[str, Any]:
+    """Send every stream in parallel, then the manifest. Returns facts with seconds and bytes."""
+    began = time.monotonic()
+    key = (side.order.migration, side.order.attempt)
+    images = image_sizes(f"{side.folder}/images")
+    jobs: list[Coroutine[Any, Any, Sent]] = [
+        peer.send(key, "images", "dump", _images_writer(f"{side.folder}/images", images))
+    ]
+    streams = _streams(node, found)
+    jobs += [
+        peer.send(key, kind, name, _folder_writer(path, overlay=kind == "rootfs"))
+        for kind, name, path in streams
+    ]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        if isinstance(first, archive.ArchiveError):
+            raise AgentError("CannotCarry", str(first)) from first
+        raise first from errors
+    sent = [task.result() for task in tasks]
+    await peer.send_manifest(
+        key, {"images": images, "streams": [f"{kind}/{name}" for kind, name, _ in streams]}
+    )
+    return {
+        "imageBytes": sum(images.values()),
+        "streamBytes": sum(item.wire_bytes for item in sent),
+        "transferSeconds": round(time.monotonic() - began, 4),
+    }
+
+
+def image_sizes(folder: str) -> dict[str, int]:
+    """Name -> bytes of the images that the dump left on the source; logs stay."""
+    with os.scandir(folder) as scan:
+        return {
+            item.name: item.stat().st_size
+            for item in scan
+            if item.is_file(follow_symlinks=False) and item.name.endswith((".img", ".json"))
+        }
+
+
+def _streams(node: Node, found: containers.Container) -> list[tuple[str, str, str]]:
+    """(kind, name, folder as the agent sees it) of everything but memory and images."""
+    bundle = found.bundle
+    streams = [("rootfs", "upper", node.local(containers.upper_dir(node.host, bundle)))]
+    if bundle.shm:
+        streams.append(("shm", "shm", node.local(bundle.shm)))
+    streams += [("volume", name, node.local(path)) for name, path in bundle.volumes.items()]
+    return streams
+
+
+def _folder_writer(path: str, *, overlay: bool) -> Callable[[IO[bytes]], object]:
+    return lambda out: archive.pack(path, out, overlay=overlay)
+
+
+def _images_writer(folder: str, sizes: dict[str, int]) -> Callable[[IO[bytes]], object]:
+    def write(out: IO[bytes]) -> None:
+        with tarfile.open(fileobj=out, mode="w|", bufsize=1 << 20) as tar:
+            for name in sizes:
+                tar.add(f"{folder}/{name}", arcname=name, recursive=False)
+
+    return write

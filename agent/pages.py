@@ -1,0 +1,161 @@
+"""CRIU's own page traffic at the target: page server (StopAndCopy) or lazy-pages (PostCopy).
+
+Owns: starting both detached so that they outlive the agent, and ending them by pid. Never does:
+end a process that it cannot prove to be this attempt's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+
+from podferry.agent import node_ports
+from podferry.agent.engine import Side
+from podferry.agent.errors import AgentError
+from podferry.agent.node import Node
+
+_POLL = 0.005
+
+
+def is_lazy(side: Side) -> bool:
+    """Whether the memory follows after the resume."""
+    return side.params.get("copy") == "PostCopy"
+
+
+def tls_arguments(folder: str) -> list[str]:
+    """CRIU options for the page stream; the authority is this cluster's own, names are not IPs."""
+    return [
+        "--tls",
+        "--tls-cacert",
+        f"{folder}/ca.crt",
+        "--tls-cert",
+        f"{folder}/tls.crt",
+        "--tls-key",
+        f"{folder}/tls.key",
+        "--tls-no-cn-verify",
+    ]
+
+
+async def start_server(node: Node, side: Side, taken: set[int]) -> None:
+    """Start this attempt's page server once and wait until it listens; fact pagePort."""
+    if _pid(side, "page-server") or _code(side, "page-server") is not None:
+        return  # a restarted agent finds it running or done
+    port = node_ports.choose_page_port(taken)
+    folder = node.folder(side)
+    argv = ["criu", "page-server", "--images-dir", f"{folder}/images", "--work-dir"]
+    argv += [f"{folder}/work", "--address", "0.0.0.0", "--port", str(port)]  # noqa: S104
+    argv += ["-o", "page-server.log", "-v2", *tls_arguments(node.publish_tls())]
+    await _spawn(node, side, argv, "page-server")
+    for _ in range(1000):
+        if port in node_ports.listening():
+            side.note(pagePort=port)
+            return
+        if _code(side, "page-server") is not None:
+            break
+        await asyncio.sleep(_POLL)
+    raise AgentError(
+        "PageServerFailed",
+        f"criu page-server does not listen on port {port}: {_tail(side, 'page-server')}",
+    )
+
+
+async def server_finished(side: Side, *, seconds: float) -> None:
+    """Wait until the page server ended well: it does once the dump closed its connection."""
+    for _ in range(int(seconds / _POLL)):
+        code = _code(side, "page-server")
+        if code == 0:
+            return
+        if code is not None:
+            raise AgentError(
+                "PageServerFailed",
+                f"criu page-server ended with {code}: {_tail(side, 'page-server')}",
+            )
+        await asyncio.sleep(_POLL)
+    raise AgentError(
+        "PageServerBusy", f"criu page-server still runs {seconds:.0f} s after the dump ended"
+    )
+
+
+async def start_lazy(node: Node, side: Side) -> None:
+    """Start the daemon that fetches pages on fault; returns when its socket is there."""
+    if _pid(side, "lazy-pages"):
+        return
+    folder = node.folder(side)
+    source, port = side.params.get("sourceAddress"), side.params.get("pagePort")
+    if not source or not port:
+        raise AgentError("BadOrder", "PostCopy needs params sourceAddress and pagePort")
+    argv = ["criu", "lazy-pages", "--page-server", "--address", str(source), "--port", str(port)]
+    argv += ["--images-dir", f"{folder}/images", "--work-dir", f"{folder}/work"]
+    argv += ["-o", "lazy-pages.log", "-v2", *tls_arguments(node.publish_tls())]
+    await _spawn(node, side, argv, "lazy-pages")
+    for _ in range(1000):
+        if side.has("work/lazy-pages.socket"):
+            return
+        if _code(side, "lazy-pages") is not None:
+            break
+        await asyncio.sleep(_POLL)
+    raise AgentError(
+        "LazyPagesFailed", f"criu lazy-pages made no socket: {_tail(side, 'lazy-pages')}"
+    )
+
+
+def lazy_done(side: Side) -> bool:
+    """Whether every page arrived: the daemon ended well."""
+    return _code(side, "lazy-pages") == 0
+
+
+async def stop(node: Node, side: Side) -> None:
+    """End this attempt's daemons, proven by their command line, and wait until they are gone."""
+    for name in ("page-server", "lazy-pages"):
+        pid = _pid(side, name)
+        if not pid or not _is_ours(node, side, pid):
+            continue
+        node.host.run(["kill", f"-{int(signal.SIGKILL)}", str(pid)])
+        for _ in range(1000):
+            if not node.alive(pid):
+                break
+            await asyncio.sleep(_POLL)
+
+
+def _is_ours(node: Node, side: Side, pid: int) -> bool:
+    try:
+        line = Path(node.local(f"/proc/{pid}/cmdline")).read_bytes().decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return node.folder(side) in line
+
+
+async def _spawn(node: Node, side: Side, argv: list[str], name: str) -> None:
+    folder = node.folder(side)
+    await asyncio.to_thread(
+        node.host.spawn_detached,
+        argv,
+        f"{folder}/{name}.out",
+        f"{folder}/{name}.pid",
+        f"{folder}/{name}.rc",
+    )
+
+
+def _pid(side: Side, name: str) -> int:
+    return _number(f"{side.folder}/{name}.pid") or 0
+
+
+def _code(side: Side, name: str) -> int | None:
+    return _number(f"{side.folder}/{name}.rc")
+
+
+def _number(path: str) -> int | None:
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return int(Path(path).read_text(encoding="ascii"))
+    return None
+
+
+def _tail(side: Side, name: str) -> str:
+    for path in (f"{side.folder}/work/{name}.log", f"{side.folder}/{name}.out"):
+        with contextlib.suppress(FileNotFoundError):
+            lines = Path(path).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            if lines:
+                return " | ".join(lines[-3:])
+    return "no log"

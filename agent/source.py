@@ -1,0 +1,177 @@
+"""The source of an attempt: check again, freeze and send, seal, then release or thaw.
+
+Owns: the order of those steps and the facts they leave. Never does: thaw a sealed source without
+verdict RolledBack, or release one without verdict Committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import ssl
+import time
+from typing import Any
+
+import structlog
+
+from podferry.agent import containers, operations, outgoing
+from podferry.agent.engine import Side
+from podferry.agent.errors import AgentError
+from podferry.agent.node import Node
+from podferry.agent.operations import Freeze
+from podferry.agent.transfer import Peer
+from podferry.wire import names
+from podferry.wire.stages import SourceStage, Verdict
+
+log = structlog.get_logger("podferry.agent.source")
+
+
+class Source:
+    """Handler of the source role."""
+
+    def __init__(
+        self, node: Node, client_tls: ssl.SSLContext, *, peer_port: int = names.AGENT_PORT
+    ) -> None:
+        self._node = node
+        self._tls = client_tls
+        self._peer_port = peer_port
+
+    async def reach(self, side: Side, stage: str, previous: asyncio.Task[None] | None) -> None:
+        """See `engine.Handler`."""
+        if stage == SourceStage.THAWED.value:
+            await self._thaw(side, previous)
+            return
+        work = {
+            SourceStage.PREPARED.value: self._prepare,
+            SourceStage.FROZEN.value: self._freeze,
+            SourceStage.SEALED.value: self._seal,
+            SourceStage.RELEASED.value: self._release,
+        }
+        await work[SourceStage(stage)](side)
+
+    async def live_facts(self, side: Side) -> dict[str, Any]:
+        """frozen, alive and swallowedKills, read now."""
+        return await asyncio.to_thread(self._read_facts, side)
+
+    def _read_facts(self, side: Side) -> dict[str, Any]:
+        identity = str(side.facts.get("containerID", ""))
+        if not identity:
+            return {}
+        host = self._node.host
+        facts: dict[str, Any] = {
+            "frozen": operations.cgroup_of(host, identity).is_frozen(),
+            "alive": bool(operations.cgroup_of(host, identity).pids()),
+            "swallowedKills": operations.swallowed(self._node, identity),
+        }
+        if outgoing.is_lazy(side):
+            facts["pagesDone"] = operations.dump_code(side) == 0
+        return facts
+
+    async def _prepare(self, side: Side) -> None:
+        os.makedirs(f"{side.folder}/images", mode=0o700, exist_ok=True)
+        os.makedirs(f"{side.folder}/work", mode=0o700, exist_ok=True)
+        found = await asyncio.to_thread(
+            containers.find, self._node.host, str(side.params.get("containerID", ""))
+        )
+        if found.status != "running":
+            raise AgentError(
+                "NotRunning", f"container {found.id[:12]} is {found.status}, expected running"
+            )
+        verdict = await self._check(side, found)
+        sizes = ("residentBytes", "shmemBytes", "writableBytes", "tcpConnections", "processes")
+        side.note(
+            containerID=found.id,
+            netns=found.bundle.network_namespace,
+            initPID=found.pid,
+            **{name: verdict[name] for name in sizes if name in verdict},
+        )
+
+    async def _check(self, side: Side, found: containers.Container) -> dict[str, Any]:
+        """Probe; blockers end the attempt before anything was touched."""
+        verdict = await asyncio.to_thread(operations.probe, self._node.host, found)
+        blockers = verdict.get("blockers") or []
+        if blockers:
+            raise AgentError(
+                str(blockers[0]["reason"]), "; ".join(str(item["message"]) for item in blockers)
+            )
+        return verdict
+
+    async def _freeze(self, side: Side) -> None:
+        """The freeze as a whole; what a failure leaves is undone by the order Thawed."""
+        if "frozenAt" in side.facts:
+            raise AgentError(
+                "AgentRestarted",
+                "the agent was restarted while this source was being dumped; its images are void."
+                " The source stays frozen until it is thawed by order or by the dead-man",
+            )
+        found = await asyncio.to_thread(
+            containers.find, self._node.host, str(side.facts["containerID"])
+        )
+        verdict = await self._check(side, found)
+        freeze = self._plan(side, found)
+        await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)
+        side.note(frozenAt=time.time(), tcpConnections=verdict.get("tcpConnections", 0))
+        began = time.monotonic()
+        peer = Peer(str(side.params["targetAddress"]), self._tls, port=self._peer_port)
+        dumped = await asyncio.to_thread(operations.pause_and_dump, self._node, side, freeze)
+        side.note(**dumped)
+        sent = await outgoing.send_all(self._node, side, found, peer)
+        side.note(**sent, freezeSeconds=round(time.monotonic() - began, 4))
+
+    def _plan(self, side: Side, found: containers.Container) -> Freeze:
+        params = side.params
+        missing = [name for name in ("targetAddress", "pagePort") if not params.get(name)]
+        if missing:
+            raise AgentError("BadOrder", f"stage Frozen needs params {', '.join(missing)}")
+        lazy = outgoing.is_lazy(side)
+        return Freeze(
+            container=found,
+            page_address="0.0.0.0" if lazy else str(params["targetAddress"]),  # noqa: S104
+            page_port=int(params["pagePort"]),
+            lazy=lazy,
+            tls_dir=self._node.publish_tls(),
+            dead_man_seconds=float(params.get("deadManSeconds") or 60),
+        )
+
+    async def _seal(self, side: Side) -> None:
+        identity = str(side.facts["containerID"])
+        host = self._node.host
+        lazy = outgoing.is_lazy(side)
+        if not lazy and operations.dump_running(self._node, side):
+            raise AgentError("StillDumping", "criu of this attempt still runs; not sealed")
+        if not await asyncio.to_thread(operations.claim_fate, side, "sealed"):
+            raise AgentError(
+                "FateThawed", "the dead-man or a roll back thawed this source first; roll back"
+            )
+        if not operations.cgroup_of(host, identity).is_frozen():
+            raise AgentError("NotFrozen", f"container {identity[:12]} was read back as not frozen")
+        await asyncio.to_thread(operations.disarm, self._node, side)
+
+    async def _release(self, side: Side) -> None:
+        if side.order.verdict is not Verdict.COMMITTED:
+            raise AgentError("VerdictMissing", "only verdict Committed releases a source")
+        await asyncio.to_thread(operations.release, self._node, side)
+        await asyncio.to_thread(self._clear, side)
+
+    async def _thaw(self, side: Side, previous: asyncio.Task[None] | None) -> None:
+        """Undo the freeze, also one that is going on: criu is ended first, by pid."""
+        sealed = side.state.observed.stage == SourceStage.SEALED.value
+        if not sealed and not await asyncio.to_thread(operations.claim_fate, side, "thawed"):
+            sealed = operations.read_fate(side) == "sealed"
+            if sealed and side.order.verdict is not Verdict.ROLLED_BACK:
+                raise AgentError(
+                    "Sealed", "this source is sealed; it thaws only on verdict RolledBack"
+                )
+        if side.facts.get("containerID"):
+            await asyncio.to_thread(operations.thaw_source, self._node, side)
+        if previous is not None:
+            await asyncio.wait([previous], timeout=30)
+            previous.cancel()
+            await asyncio.to_thread(operations.thaw_source, self._node, side)
+        await asyncio.to_thread(self._clear, side)
+
+    @staticmethod
+    def _clear(side: Side) -> None:
+        for name in ("images", "work"):
+            shutil.rmtree(f"{side.folder}/{name}", ignore_errors=True)

@@ -1,0 +1,245 @@
+"""The target of an attempt: prepare, rehearse (restore and keep frozen), resume, abort, forget.
+
+Owns: the page server of an attempt, restore.json, RESUMING, RESUMED and ABORTED. Never does:
+resume without verdict Committed, or destroy after RESUMING.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from typing import IO, Any
+
+import structlog
+
+from podferry.agent import archive, claims, containers, files, operations, pages, uploads
+from podferry.agent.claims import Claim
+from podferry.agent.engine import Side
+from podferry.agent.errors import AgentError, Refused
+from podferry.agent.node import Node
+from podferry.wire.stages import TargetStage, Verdict
+
+log = structlog.get_logger("podferry.agent.target")
+RESTORE_SECONDS = 100.0
+_POLL = 0.005
+
+
+class Target:
+    """Handler of the target role."""
+
+    def __init__(self, node: Node, taken_ports: Callable[[], set[int]]) -> None:
+        self._node = node
+        self._taken_ports = taken_ports
+
+    async def reach(self, side: Side, stage: str, previous: asyncio.Task[None] | None) -> None:
+        """See `engine.Handler`."""
+        if previous is not None:
+            previous.cancel()  # nothing of a rehearsal must go on once the way back is ordered
+            await asyncio.wait([previous])
+        work = {
+            TargetStage.PREPARED.value: self._prepare,
+            TargetStage.REHEARSED.value: self._rehearse,
+            TargetStage.RESUMED.value: self._resume,
+            TargetStage.ABORTED.value: self._abort,
+            TargetStage.FORGOTTEN.value: self._forget,
+        }
+        await work[TargetStage(stage).value](side)
+
+    async def live_facts(self, side: Side) -> dict[str, Any]:
+        """Claim, neverRan and alive, read now."""
+        return await asyncio.to_thread(claims.facts, self._node, side)
+
+    def upload(self, side: Side, kind: str, name: str) -> Callable[[IO[bytes]], object]:
+        """Reader of one stream of the source. Raises Refused once the rehearsal was ordered."""
+        observed = side.state.observed
+        prepared = TargetStage.PREPARED.value
+        if (observed.stage, observed.wanted) != (prepared, prepared):
+            raise Refused(
+                "NotReceiving",
+                f"the target is at {observed.stage or 'the beginning'}, ordered to"
+                f" {observed.wanted}; streams are taken only while it is Prepared",
+            )
+        return uploads.reader(side.folder, kind, name)
+
+    async def _prepare(self, side: Side) -> None:
+        for name in ("images", "streams", "work"):
+            os.makedirs(f"{side.folder}/{name}", mode=0o700, exist_ok=True)
+        self._order_wrapper(side, "hold", lazy=pages.is_lazy(side))
+        if not pages.is_lazy(side):
+            await pages.start_server(self._node, side, self._taken_ports())
+
+    def _order_wrapper(self, side: Side, action: str, *, lazy: bool) -> None:
+        folder = self._node.folder(side)
+        files.write_json(
+            f"{side.folder}/restore.json",
+            {
+                "action": action,
+                "roles": [claims.role_of(side)],
+                "imagePath": f"{folder}/images",
+                "workPath": f"{folder}/work",
+                "criuConfig": f"{folder}/criu.conf",
+                "lazy": lazy,
+            },
+        )
+
+    async def _rehearse(self, side: Side) -> None:
+        began = time.monotonic()
+        if not pages.is_lazy(side):
+            await pages.server_finished(side, seconds=10)
+        await asyncio.to_thread(uploads.check_complete, side.folder)
+        if pages.is_lazy(side):
+            await pages.start_lazy(self._node, side)
+        await self._restore(side)
+        side.note(rehearseSeconds=round(time.monotonic() - began, 4))
+
+    async def _restore(self, side: Side) -> None:
+        """Fill the held container and let the wrapper restore it; frozen when this returns."""
+        claim = claims.read(self._node, side)
+        if claim is None or not claim.held:
+            raise AgentError(
+                "NotClaimed",
+                f"no container of role {claims.role_of(side)} is held on this node; the target"
+                " pod was not created, or kubelet gave up waiting",
+            )
+        bundle = containers.read_bundle(self._node.host, claim.bundle)
+        side.note(containerID=claim.container_id, netns=bundle.network_namespace)
+        await asyncio.to_thread(self._fill, side, bundle)
+        await asyncio.to_thread(operations.raise_shield, self._node.host, bundle.network_namespace)
+        operations.write_restore_config(f"{side.folder}/criu.conf", self._tls(side))
+        self._order_wrapper(side, "restore", lazy=pages.is_lazy(side))
+        restored = await self._wait_restored(side, claim)
+        if not operations.cgroup_of(self._node.host, claim.container_id).is_frozen():
+            raise AgentError(
+                "NotFrozen",
+                "the restored container is not frozen; it may have run and must be destroyed",
+            )
+        side.note(restoreSeconds=restored.get("seconds"), initPID=restored.get("initPID"))
+
+    def _tls(self, side: Side) -> str:
+        return self._node.publish_tls() if pages.is_lazy(side) else ""
+
+    def _fill(self, side: Side, bundle: containers.Bundle) -> None:
+        """Unpack the writable layer, volumes and /dev/shm into the held container."""
+        volumes = bundle.volumes
+        for entry in (uploads.manifest(side.folder) or {}).get("streams", []):
+            kind, _, name = str(entry).partition("/")
+            if kind == "rootfs":
+                place = f"{bundle.path}/rootfs"
+            else:
+                place = bundle.shm if kind == "shm" else volumes.get(name, "")
+            if not place:
+                raise AgentError(
+                    "VolumeMissing",
+                    f"the target container mounts no {kind} {name}; its pod must be the source's",
+                )
+            with open(uploads.stream_path(side.folder, kind, name), "rb") as stream:
+                archive.unpack(stream, self._node.local(place), overlay=kind == "rootfs")
+
+    async def _wait_restored(self, side: Side, claim: Claim) -> dict[str, Any]:
+        """The wrapper's answer for the claimed container."""
+        role = claims.role_of(side)
+        deadline = time.monotonic() + RESTORE_SECONDS
+        while time.monotonic() < deadline:
+            restored = claims.answer(side, "restored", role)
+            if restored is not None and restored.get("containerID") == claim.container_id:
+                return restored
+            failed = claims.answer(side, "failed", role)
+            if failed is not None and failed.get("containerID") == claim.container_id:
+                self._order_wrapper(side, "refuse", lazy=False)
+                raise AgentError(str(failed.get("reason")), str(failed.get("message")))
+            await asyncio.sleep(_POLL)
+        self._order_wrapper(side, "refuse", lazy=False)
+        raise AgentError(
+            "RestoreTimeout", f"the container was not restored within {RESTORE_SECONDS:.0f} s"
+        )
+
+    async def _resume(self, side: Side) -> None:
+        if side.order.verdict is not Verdict.COMMITTED:
+            raise AgentError("VerdictMissing", "only verdict Committed resumes a target")
+        if side.has("ABORTED"):
+            raise AgentError("Aborted", "this target was durably aborted and cannot be resumed")
+        resumed = files.read_json(f"{side.folder}/RESUMED")
+        if resumed is None:
+            if side.params.get("sameName"):
+                await self._restore_final(side)
+            await asyncio.to_thread(self._thaw, side)
+        await asyncio.to_thread(
+            operations.lower_shield, self._node.host, str(side.facts.get("netns", ""))
+        )
+
+    async def _restore_final(self, side: Side) -> None:
+        """Replace the rehearsal by the same-named pod's container, once it is held."""
+        if side.has("RESUMING"):
+            return
+        if claims.answer(side, "restored", "final") is None:
+            await self._kill(side, ("rehearsal",))
+            self._order_wrapper(side, "hold", lazy=False)
+            while True:
+                claim = claims.read(self._node, side, "final")
+                wanted = side.params.get("finalPodUID")
+                if claim and claim.held and wanted in (None, "", claim.pod_uid):
+                    break
+                await asyncio.sleep(0.02)
+            await self._restore(side)
+
+    def _thaw(self, side: Side) -> None:
+        """RESUMING, thaw, look again, RESUMED: each durable before the next."""
+        claim = claims.read(self._node, side)
+        identity = str(side.facts.get("containerID", ""))
+        if claim is None or claim.container_id != identity:
+            raise AgentError(
+                "ContainerChanged",
+                f"the rehearsed container is {identity[:12]}, the claim now names"
+                f" {claim.container_id[:12] if claim else 'none'}; nothing was resumed",
+            )
+        host = self._node.host
+        cgroup = operations.cgroup_of(host, identity)
+        if not cgroup.pids():
+            raise AgentError(
+                "TargetDead", f"container {identity[:12]} has no task left; nothing was resumed"
+            )
+        mark = {"podUID": claim.pod_uid, "containerID": identity, "at": time.time()}
+        files.write_json(f"{side.folder}/RESUMING", mark)
+        operations.thaw_cgroup(host, identity)
+        at = time.time()
+        if cgroup.is_frozen() or not cgroup.pids():
+            raise AgentError(
+                "ResumeFailed", f"container {identity[:12]} is frozen or dead after the thaw"
+            )
+        files.write_json(f"{side.folder}/RESUMED", {**mark, "at": at})
+        side.note(resumedAt=at, resumedPodUID=claim.pod_uid)
+
+    async def _kill(self, side: Side, roles: tuple[str, ...] = claims.ROLES) -> None:
+        """Kill every container that this attempt restored, and see that it is gone."""
+        for identity in claims.container_ids(side, roles):
+            await asyncio.to_thread(operations.kill_container, self._node.host, identity)
+
+    async def _abort(self, side: Side) -> None:
+        if side.has("RESUMING", "RESUMED"):
+            raise AgentError("MayRun", "this target was resumed; it is never destroyed by us")
+        os.makedirs(side.folder, exist_ok=True)
+        files.write_json(
+            f"{side.folder}/ABORTED",
+            {"podUID": "", "containerID": side.facts.get("containerID", ""), "at": time.time()},
+        )
+        self._order_wrapper(side, "refuse", lazy=False)
+        await self._kill(side)
+        await pages.stop(self._node, side)
+        with contextlib.suppress(AgentError):  # the pod and its namespace may be gone already
+            await asyncio.to_thread(
+                operations.lower_shield, self._node.host, str(side.facts.get("netns", ""))
+            )
+        await asyncio.to_thread(self._clear, side)
+
+    async def _forget(self, side: Side) -> None:
+        await pages.stop(self._node, side)
+        await asyncio.to_thread(self._clear, side)
+
+    @staticmethod
+    def _clear(side: Side) -> None:
+        for name in ("images", "streams", "work"):
+            shutil.rmtree(f"{side.folder}/{name}", ignore_errors=True)

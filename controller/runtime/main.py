@@ -1,0 +1,214 @@
+"""The controller process: certificates, webhook and health on every replica, the loop on one.
+
+Owns wiring and the order of start and end; decides nothing. A replica that loses leadership ends
+with a non-zero code and is started again: nothing in memory is worth keeping.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import random
+import signal
+import socket
+from collections.abc import Awaitable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+from podferry.controller.core.advance import advance
+
+from podferry.api import serde
+from podferry.api.clock import SystemClock
+from podferry.controller.runtime.agent_client import AgentClient
+from podferry.controller.runtime.certificates import CertificateFiles
+from podferry.controller.runtime.executor import Executor
+from podferry.controller.runtime.health import HealthServer
+from podferry.controller.runtime.loop import ControllerLoop
+from podferry.controller.runtime.metrics import Metrics
+from podferry.controller.runtime.node_view import address_of
+from podferry.controller.runtime.observe import NodeObserver, Observations
+from podferry.controller.runtime.pki import CertificateKeeper
+from podferry.controller.runtime.reconciler import Codec, NotLeading, Reconciler
+from podferry.controller.runtime.view_builder import ViewBuilder
+from podferry.controller.webhooks.handler import PodWebhook
+from podferry.kube.admission import AdmissionServer
+from podferry.kube.client import ApiClient
+from podferry.kube.events import EventRecorder
+from podferry.kube.lease import LeaderElector, LeadershipLost
+from podferry.wire import names
+
+LEASE = "podferry-controller"
+
+_log = structlog.get_logger(__name__)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the controller's arguments."""
+    it = argparse.ArgumentParser(prog="podferry controller", description=__doc__)
+    it.add_argument("--namespace", default=os.environ.get("POD_NAMESPACE", names.SYSTEM_NAMESPACE))
+    it.add_argument("--identity", default=os.environ.get("POD_NAME") or socket.gethostname())
+    it.add_argument("--kubeconfig", default=None, help="default: the usual places, then the pod's")
+    it.add_argument("--tls-dir", type=Path, default=Path("/run/podferry-tls"))
+    it.add_argument("--service", default="podferry-webhook", help="Service of the webhook")
+    it.add_argument("--webhook-configuration", default="podferry")
+    it.add_argument("--service-account", default="podferry-controller")
+    it.add_argument("--webhook-port", type=int, default=names.WEBHOOK_PORT)
+    it.add_argument("--metrics-port", type=int, default=names.CONTROLLER_METRICS_PORT)
+    it.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return it
+
+
+def run_controller(argv: list[str]) -> int:
+    """Run one replica until it is told to end. Returns the exit code (1: start it again)."""
+    options = parser().parse_args(argv)
+    configure_logs(options.log_level)
+    try:
+        asyncio.run(_until_signal(serve(options)))
+    except LeadershipLost as error:
+        _log.error("ending, the next start campaigns again", why=str(error))
+        return 1
+    except asyncio.CancelledError:
+        return 0
+    return 0
+
+
+def configure_logs(level: str) -> None:
+    """One JSON object a line, on standard output."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+    )
+
+
+async def _until_signal(work: Awaitable[None]) -> None:
+    """Run until the work ends or SIGTERM or SIGINT cancels it."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Serve webhook and health, and lead when it is our turn. Raises LeadershipLost."""
+    clock = SystemClock(monotonic=asyncio.get_running_loop().time)
+    rng = random.Random()  # noqa: S311 - jitter, not secrets
+    metrics = Metrics()
+    not_ready = ["certificates are being made"]
+    health = HealthServer(metrics, ready=lambda: not_ready[0], port=options.metrics_port)
+    await health.start()
+    async with await ApiClient.connect(kubeconfig=options.kubeconfig) as client:
+        keeper = CertificateKeeper(client, options.namespace, service=options.service, clock=clock)
+        files = CertificateFiles(
+            keeper, options.tls_dir, metrics, configuration=options.webhook_configuration
+        )
+        await files.first()
+        agents = AgentClient(
+            ca_file=files.ca, cert_file=files.controller_cert, key_file=files.controller_key
+        )
+        webhook = _webhook(client, options, clock, metrics, files)
+        await webhook.start()
+        not_ready[0] = ""
+        _log.info("serving", webhook_port=webhook.port, metrics_port=health.port)
+        elector = LeaderElector(
+            client, options.namespace, LEASE, options.identity, clock=clock, rng=rng
+        )
+        keeping = asyncio.create_task(files.keep(on_renewal=agents.reload))
+        try:
+            await elector.run(lambda: _lead(client, agents, elector, options, clock, rng, metrics))
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+            await webhook.stop()
+            await agents.close()
+            await health.stop()
+
+
+def _webhook(
+    client: ApiClient,
+    options: argparse.Namespace,
+    clock: SystemClock,
+    metrics: Metrics,
+    files: CertificateFiles,
+) -> AdmissionServer:
+    handler = PodWebhook(
+        client,
+        clock=clock,
+        parse=serde.parse_migration,
+        own_user=f"system:serviceaccount:{options.namespace}:{options.service_account}",
+        count=lambda verdict: metrics.admissions.labels(verdict).inc(),
+    )
+    server = AdmissionServer(
+        cert_file=files.webhook_cert, key_file=files.webhook_key, port=options.webhook_port
+    )
+    server.register("/mutate-pods", handler.mutate_pod)
+    server.register("/guard-pods", handler.guard_pod)
+    return server
+
+
+async def _lead(
+    client: ApiClient,
+    agents: AgentClient,
+    elector: LeaderElector,
+    options: argparse.Namespace,
+    clock: SystemClock,
+    rng: random.Random,
+    metrics: Metrics,
+) -> None:
+    """Do the leader's work until cancelled. Raises LeadershipLost."""
+    observations = Observations(clock)
+    events = EventRecorder(client, "controller", clock, instance=options.identity)
+    executor = Executor(client, agents, observations, events, clock)
+    loop = ControllerLoop(
+        client, clock=clock, rng=rng, metrics=metrics, parse=serde.parse_migration
+    )
+    observer = NodeObserver(
+        agents,
+        observations,
+        lambda: [
+            (str(node["metadata"]["name"]), address_of(node)) for node in loop.stores.nodes.list()
+        ],
+        on_age=lambda node, age: metrics.agent_age.labels(node).set(age),
+    )
+    builder = ViewBuilder(
+        client,
+        agents,
+        loop.stores,
+        observations,
+        observer,
+        clock=clock,
+        parse=serde.parse_migration,
+    )
+    reconciler = Reconciler(
+        client,
+        builder,
+        executor,
+        observations,
+        metrics,
+        advance=advance,
+        codec=Codec(serde.parse_migration, serde.status_to_dict),
+        clock=clock,
+        is_leader=lambda: elector.is_leader,
+    )
+    loop.attach(reconciler)
+    metrics.leader.set(1)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(observer.run())
+            group.create_task(loop.run())
+    except* NotLeading:
+        raise LeadershipLost("the lease was not renewed in time") from None
+    finally:
+        metrics.leader.set(0)

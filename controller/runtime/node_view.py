@@ -1,0 +1,83 @@
+"""Raw nodes and pods into the values that decisions use. Pure; owns quantities of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from podferry.controller.core.view import NodeView
+
+_SUFFIXES = {
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50,
+    "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "m": 1e-3,
+}  # fmt: skip
+
+
+def quantity_bytes(text: str | int | float) -> int:
+    """Return a Kubernetes quantity such as `3Gi` in bytes, 0 if it is none."""
+    raw = str(text).strip()
+    factor: float = 1
+    for suffix, value in _SUFFIXES.items():
+        if raw.endswith(suffix):
+            raw, factor = raw[: -len(suffix)], value
+            break
+    try:
+        return int(float(raw) * factor)
+    except ValueError:
+        return 0
+
+
+def requested_bytes(pod: dict[str, Any]) -> int:
+    """Return the memory that the scheduler counts for a pod [bytes]."""
+    spec = pod.get("spec") or {}
+
+    def one(container: dict[str, Any]) -> int:
+        requests = (container.get("resources") or {}).get("requests") or {}
+        return quantity_bytes(requests.get("memory", 0))
+
+    running = sum(one(container) for container in spec.get("containers") or [])
+    starting = max((one(container) for container in spec.get("initContainers") or []), default=0)
+    return max(running, starting) + quantity_bytes((spec.get("overhead") or {}).get("memory", 0))
+
+
+def requested_by_node(pods: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Return the requested memory of each node's pods that are not over [bytes]."""
+    sums: dict[str, int] = {}
+    for pod in pods:
+        node = (pod.get("spec") or {}).get("nodeName")
+        if node and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
+            sums[node] = sums.get(node, 0) + requested_bytes(pod)
+    return sums
+
+
+def address_of(node: dict[str, Any]) -> str:
+    """Return the InternalIP of a node, "" if it has none."""
+    for entry in (node.get("status") or {}).get("addresses") or []:
+        if entry.get("type") == "InternalIP":
+            return str(entry["address"])
+    return ""
+
+
+def node_view(
+    raw: dict[str, Any], *, requested: dict[str, int], facts: dict[str, Any] | None
+) -> NodeView:
+    """Return one node as a value."""
+    spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    name = str(raw["metadata"]["name"])
+    ready = any(
+        condition.get("type") == "Ready" and condition.get("status") == "True"
+        for condition in status.get("conditions") or []
+    )
+    return NodeView(
+        name=name,
+        address=address_of(raw),
+        ready=ready,
+        cordoned=bool(spec.get("unschedulable")),
+        taints=tuple(
+            {key: str(value) for key, value in taint.items()} for taint in spec.get("taints") or []
+        ),
+        labels=dict(raw["metadata"].get("labels") or {}),
+        allocatable_bytes=quantity_bytes((status.get("allocatable") or {}).get("memory", 0)),
+        requested_bytes=requested.get(name, 0),
+        facts=facts,
+    )

@@ -1,0 +1,265 @@
+"""Builds the View of one Migration: what the pure core may use for its decision.
+
+Owns which parts are read live and which come from the stores: the Migration, its source and
+target pods and its owner are read from the quorum at every step; other Migrations, nodes and the
+history come from the stores. Reads run side by side, because some of them happen while a workload
+is frozen. Never decides and never writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from podferry.api.clock import Clock
+from podferry.api.errors import PodferryError
+from podferry.api.migration import Migration, WorkloadKind
+from podferry.controller.core.view import NodeView, View
+from podferry.controller.runtime.agent_client import AgentClient
+from podferry.controller.runtime.metrics import is_terminal
+from podferry.controller.runtime.node_view import address_of, node_view, requested_by_node
+from podferry.controller.runtime.observe import NodeObserver, Observations
+from podferry.kube import errors, paths
+from podferry.kube.client import ApiClient
+from podferry.kube.store import Store
+from podferry.wire.stages import Role
+
+Object = dict[str, Any]
+Parse = Callable[[Object], Migration]
+
+REQUESTED_GOOD_SECONDS = 10.0
+"""How long the sums of memory requests are used again [s]."""
+FACTS_RETRY_SECONDS = 2.0
+"""A node without facts is asked again at once if the last try is older [s]."""
+HISTORY_LIMIT = 200
+BY_NAMESPACE = "namespace"
+"""Name of the index that the pods' store must have."""
+
+OWNER_PATHS: dict[str, Callable[[str, str], str]] = {
+    "ReplicaSet": paths.replicasets,
+    "StatefulSet": paths.statefulsets,
+    "Job": paths.jobs,
+}
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the reflectors mirror: Migrations, opted-in pods, nodes."""
+
+    migrations: Store
+    pods: Store
+    nodes: Store
+
+
+class ViewBuilder:
+    """Reads; see the module."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        agents: AgentClient,
+        stores: Stores,
+        observations: Observations,
+        observer: NodeObserver,
+        *,
+        clock: Clock,
+        parse: Parse,
+    ) -> None:
+        self._client, self._agents, self._stores = client, agents, stores
+        self._observations, self._observer = observations, observer
+        self._clock, self._parse = clock, parse
+        self._requested: dict[str, int] = {}
+        self._requested_at = float("-inf")
+
+    async def build(self, migration: Migration) -> View:
+        """Return the View. Raises ApiError when something that matters cannot be read."""
+        accepted = migration.status.source is not None
+        if accepted:
+            pods, owner, _ = await asyncio.gather(
+                self._live_pods(migration), self._owner(migration), self._ask_sides(migration)
+            )
+        else:
+            await asyncio.gather(self._sum_requests(), self._ask_nodes())
+            pods = await self._all_pods(migration.namespace)
+            owner = await self._owner_of_workload(migration, pods)
+        return self._view(migration, pods, owner)
+
+    def _view(self, migration: Migration, pods: dict[str, Object], owner: Object | None) -> View:
+        others, history = self._other_migrations(migration)
+        attempt = migration.status.attempt
+        observations = self._observations
+        source, source_age = observations.side((migration.uid, attempt, Role.SOURCE.value))
+        target, target_age = observations.side((migration.uid, attempt, Role.TARGET.value))
+        return View(
+            migration=migration,
+            now=self._clock.now(),
+            pods=pods,
+            nodes=self.nodes(),
+            owner=owner,
+            others=others,
+            history=history,
+            source=source,
+            source_age_seconds=source_age,
+            target=target,
+            target_age_seconds=target_age,
+            probe=observations.probe(migration.uid, attempt),
+        )
+
+    def nodes(self) -> dict[str, NodeView]:
+        """Return all nodes as values, from the store."""
+        views = (
+            node_view(
+                raw,
+                requested=self._requested,
+                facts=self._observations.facts(str(raw["metadata"]["name"])),
+            )
+            for raw in self._stores.nodes.list()
+        )
+        return {view.name: view for view in views}
+
+    def _other_migrations(
+        self, migration: Migration
+    ) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
+        others: list[Migration] = []
+        history: list[Migration] = []
+        for raw in self._stores.migrations.list():
+            if raw["metadata"]["uid"] == migration.uid:
+                continue
+            try:
+                other = self._parse(raw)
+            except (KeyError, ValueError, TypeError):
+                continue  # its own reconcile reports it
+            if not is_terminal(other):
+                if other.namespace == migration.namespace:
+                    others.append(other)
+            elif other.status.measured is not None:
+                history.append(other)
+        history.sort(key=lambda done: done.status.completed_at, reverse=True)
+        return tuple(others), tuple(history[:HISTORY_LIMIT])
+
+    async def _live_pods(self, migration: Migration) -> dict[str, Object]:
+        """Pods of the namespace: source and target as they are now, the rest from the store."""
+        pods = {
+            str(pod["metadata"]["name"]): pod
+            for pod in self._stores.pods.by_index(BY_NAMESPACE, migration.namespace)
+        }
+        ends = (migration.status.source, migration.status.target)
+        wanted = {end.pod for end in ends if end is not None and end.pod}
+        # Claimed or rehearsing pods are ours before the status names them.
+        wanted |= {name for name, pod in pods.items() if _belongs(pod, migration.uid)}
+        names = sorted(wanted)
+        found = await asyncio.gather(
+            *(self._get(paths.pods(migration.namespace, name)) for name in names)
+        )
+        for name, pod in zip(names, found, strict=True):
+            if pod is None:
+                pods.pop(name, None)
+            else:
+                pods[name] = pod
+        return pods
+
+    async def _all_pods(self, namespace: str) -> dict[str, Object]:
+        answer = await self._client.list(paths.pods(namespace))
+        return {str(pod["metadata"]["name"]): pod for pod in answer["items"]}
+
+    async def _owner(self, migration: Migration) -> Object | None:
+        owner = migration.status.owner
+        if owner is None or owner.kind not in OWNER_PATHS:
+            return None
+        raw = await self._get(OWNER_PATHS[owner.kind](migration.namespace, owner.name))
+        # Another object of the same name is not the owner.
+        return raw if raw is not None and raw["metadata"]["uid"] == owner.uid else None
+
+    async def _owner_of_workload(
+        self, migration: Migration, pods: dict[str, Object]
+    ) -> Object | None:
+        reference, namespace = migration.spec.workload_ref, migration.namespace
+        if reference.kind is WorkloadKind.POD:
+            pod = pods.get(reference.name) or {"metadata": {}}
+            for owner in pod["metadata"].get("ownerReferences") or []:
+                if owner.get("controller") and owner.get("kind") in OWNER_PATHS:
+                    return await self._get(OWNER_PATHS[owner["kind"]](namespace, owner["name"]))
+            return None
+        if reference.kind is WorkloadKind.DEPLOYMENT:
+            return await self._replica_set(namespace, reference.name)
+        if reference.kind.value in OWNER_PATHS:
+            return await self._get(OWNER_PATHS[reference.kind.value](namespace, reference.name))
+        return None
+
+    async def _replica_set(self, namespace: str, deployment: str) -> Object | None:
+        """Return the Deployment's ReplicaSet that has pods, the newest revision of several."""
+        answer = await self._client.list(paths.replicasets(namespace))
+        mine = [
+            item
+            for item in answer["items"]
+            if any(
+                owner.get("kind") == "Deployment" and owner.get("name") == deployment
+                for owner in item["metadata"].get("ownerReferences") or []
+            )
+        ]
+        return max(mine, key=_replica_set_rank, default=None)
+
+    async def _get(self, path: str) -> Object | None:
+        try:
+            return await self._client.get(path)
+        except errors.NotFound:
+            return None
+
+    async def _ask_sides(self, migration: Migration) -> None:
+        """Ask both agents if their last answers are older than a second; silence is no error."""
+        status = migration.status
+        if status.attempt < 1 or is_terminal(migration):
+            return
+        questions: list[Awaitable[None]] = []
+        for role, end in ((Role.SOURCE, status.source), (Role.TARGET, status.target)):
+            key = (migration.uid, status.attempt, role.value)
+            if end is not None and end.address and self._observations.is_due(key):
+                questions.append(self._ask_side(end.address, key))
+        await asyncio.gather(*questions)
+
+    async def _ask_side(self, address: str, key: tuple[str, int, str]) -> None:
+        try:
+            observed = await self._agents.observe(address, *key)
+        except PodferryError as error:
+            _log.warning("agent not reached", migration=key[0], role=key[2], why=error.message)
+            return
+        if observed is not None:
+            self._observations.put_side(observed)
+
+    async def _ask_nodes(self) -> None:
+        """Before a target is chosen, do not take an agent for missing just because we are new."""
+        asked = []
+        for raw in self._stores.nodes.list():
+            name, address = str(raw["metadata"]["name"]), address_of(raw)
+            old = self._observations.facts_tried_seconds_ago(name) > FACTS_RETRY_SECONDS
+            if address and old and self._observations.facts(name) is None:
+                asked.append(self._observer.ask(name, address))
+        await asyncio.gather(*asked)
+
+    async def _sum_requests(self) -> None:
+        """Sum what pods request by node; all pods count, also those that never opted in."""
+        now = self._clock.monotonic()
+        if now - self._requested_at < REQUESTED_GOOD_SECONDS:
+            return
+        selector = "status.phase!=Succeeded,status.phase!=Failed"
+        answer = await self._client.list(paths.pods(None), params={"fieldSelector": selector})
+        self._requested = requested_by_node(answer["items"])
+        self._requested_at = now
+
+
+def _replica_set_rank(raw: Object) -> tuple[bool, int]:
+    annotations = raw["metadata"].get("annotations") or {}
+    revision = str(annotations.get("deployment.kubernetes.io/revision", "0"))
+    replicas = int((raw.get("spec") or {}).get("replicas") or 0)
+    return replicas > 0, int(revision) if revision.isdigit() else 0
+
+
+def _belongs(pod: Object, uid: str) -> bool:
+    annotations = pod["metadata"].get("annotations") or {}
+    return str(annotations.get("podferry.dev/restore", "")).startswith(uid + ".")

@@ -1,0 +1,192 @@
+"""`podferry install` and `uninstall`: gives a cluster the manifests of cluster-setup.
+
+Owns the order and the waiting; the manifests say everything else. Uses kubectl, because only it
+builds a kustomization as users will.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from podferry.cli import exits
+from podferry.wire.names import SYSTEM_NAMESPACE
+
+ROOT = Path(__file__).resolve().parents[2]
+MANIFESTS = ROOT / "cluster-setup"
+LAB_OVERLAY = MANIFESTS / "overlays" / "lab"
+CRD = "customresourcedefinition/migrations.podferry.dev"
+PARTS = ("deployment/podferry-controller", "daemonset/podferry-agent")
+WAIT_SECONDS = 180
+Progress = Callable[[str], None]
+
+
+class InstallError(Exception):
+    """Could not be installed or removed; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """A kubectl and the cluster it speaks to, as the beginning of a command line."""
+
+    argv: tuple[str, ...]
+
+    @classmethod
+    def of_lab(cls, name: str) -> Kubectl:
+        """The lab's own kubectl with its kubeconfig; LabError where it does not run."""
+        from podferry.lab.cluster import inspect
+        from podferry.lab.cluster.model import Lab
+
+        return cls(tuple(inspect.kubectl_argv(Lab.named(name), ())))
+
+    @classmethod
+    def of_config(cls, kubeconfig: str | None, context: str | None) -> Kubectl:
+        """The machine's kubectl; InstallError where there is none."""
+        found = shutil.which("kubectl")
+        if found is None:
+            raise InstallError(
+                "no kubectl on PATH; install it, or name a lab of this machine with --lab"
+            )
+        flags = [f"--kubeconfig={kubeconfig}"] if kubeconfig else []
+        flags += [f"--context={context}"] if context else []
+        return cls((found, *flags))
+
+    def run(self, *args: str, data: str | None = None) -> str:
+        """Run kubectl and return what it printed; InstallError with its own words."""
+        done = subprocess.run(
+            [*self.argv, *args], input=data, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            words = done.stderr.strip() or done.stdout.strip()
+            raise InstallError(f"kubectl {' '.join(args)}: {words}")
+        return done.stdout
+
+
+def put(kubectl: Kubectl, folder: Path, progress: Progress) -> None:
+    """Apply the manifests and wait until controller and agents are ready.
+
+    Raises:
+        InstallError: refused, or not ready after WAIT_SECONDS, with what the pods say.
+    """
+    apply(kubectl, folder, progress)
+    wait_ready(kubectl, progress)
+
+
+def apply(kubectl: Kubectl, folder: Path, progress: Progress) -> None:
+    """Apply the manifests; InstallError where there are none or the cluster refuses them."""
+    if not (folder / "kustomization.yaml").exists():
+        raise InstallError(f"no kustomization in {folder}; run from a clone of podferry")
+    kubectl.run("version", "--request-timeout=10s", "-o", "json")
+    progress(f"applying {folder}")
+    kubectl.run("apply", "--server-side", "--force-conflicts", "-k", str(folder))
+    kubectl.run("wait", "--for=condition=Established", CRD, "--timeout=60s")
+
+
+def restart(kubectl: Kubectl) -> None:
+    """Make new pods of controller and agents, for an image that changed under its tag."""
+    for part in PARTS:
+        kubectl.run("rollout", "restart", part, "-n", SYSTEM_NAMESPACE)
+
+
+def wait_ready(kubectl: Kubectl, progress: Progress) -> None:
+    """Return once controller and agents are ready; InstallError after WAIT_SECONDS."""
+    for part in PARTS:
+        progress(f"waiting for {part}")
+        try:
+            kubectl.run(
+                "rollout", "status", part, "-n", SYSTEM_NAMESPACE, f"--timeout={WAIT_SECONDS}s"
+            )
+        except InstallError as error:
+            raise InstallError(f"{part} is not ready: {error}\n{_pods(kubectl)}") from None
+    progress("controller and agents are ready")
+
+
+def _pods(kubectl: Kubectl) -> str:
+    return kubectl.run("get", "pods", "-n", SYSTEM_NAMESPACE, "-o", "wide")
+
+
+def moving(kubectl: Kubectl) -> list[str]:
+    """Names of Migrations that have not ended; empty where the CRD is not there."""
+    try:
+        found = json.loads(kubectl.run("get", "migrations.podferry.dev", "-A", "-o", "json"))
+    except InstallError:
+        return []
+    from podferry.cli.follow import ended
+
+    return [
+        f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+        for item in found["items"]
+        if not ended(item)
+    ]
+
+
+def take_away(kubectl: Kubectl, folder: Path, progress: Progress) -> None:
+    """Remove what `put` gave; refused while something is being moved."""
+    busy = moving(kubectl)
+    if busy:
+        raise InstallError(
+            f"{len(busy)} migrations are going on ({', '.join(busy[:3])}); cancel them or wait: "
+            "podferry list -A"
+        )
+    progress("removing migrations, then everything else")
+    kubectl.run("delete", "migrations.podferry.dev", "-A", "--all", "--timeout=60s")
+    kubectl.run("delete", "--ignore-not-found", "--timeout=120s", "-k", str(folder))
+    progress("removed; the node parts stay until `podferry agent undo` is run on each node")
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--context", help="Context of the kubeconfig. [default: current]"),
+        click.option("--kubeconfig", help="A kubeconfig file. [default: kubectl's own]"),
+        click.option("--lab", metavar="NAME", help="A lab of this machine instead."),
+        click.option("--manifests", type=click.Path(path_type=Path, file_okay=False),
+                     help="A kustomization. [default: cluster-setup, or its overlay for the lab]"),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.command()
+@_options
+@click.pass_context
+def install(ctx: click.Context, /, **options: str | Path | None) -> None:
+    """Install podferry into a cluster and wait until it is ready."""
+    ctx.exit(_do(put, options))
+
+
+@click.command()
+@_options
+@click.pass_context
+def uninstall(ctx: click.Context, /, **options: str | Path | None) -> None:
+    """Remove podferry from a cluster; refused while something is being moved."""
+    ctx.exit(_do(take_away, options))
+
+
+def _do(
+    action: Callable[[Kubectl, Path, Progress], None], options: dict[str, str | Path | None]
+) -> int:
+    from podferry.lab.cluster.errors import LabError
+
+    lab, given = options["lab"], options["manifests"]
+    if lab and (options["kubeconfig"] or options["context"]):
+        raise click.UsageError("--lab names a cluster already; leave --kubeconfig and --context")
+    try:
+        if lab:
+            kubectl = Kubectl.of_lab(str(lab))
+        else:
+            kubeconfig, context = options["kubeconfig"], options["context"]
+            kubectl = Kubectl.of_config(
+                str(kubeconfig) if kubeconfig else None, str(context) if context else None
+            )
+        folder = Path(given) if given else LAB_OVERLAY if lab else MANIFESTS
+        action(kubectl, folder, lambda text: click.echo(text, err=True))
+    except (InstallError, LabError) as error:
+        click.echo(f"podferry: {error}", err=True)
+        return exits.ENDED_OTHERWISE
+    return exits.DONE

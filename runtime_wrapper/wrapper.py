@@ -1,0 +1,370 @@
+"""podferry-runc, the careful half: `create` of a container whose pod is to be restored.
+
+Started by podferry-runc.sh with `python3 -I -S`; standard library only, one file. Owns: the hold,
+the claim, the one restore. Never does: create plainly a container whose attempt does not say so,
+for a fresh copy beside a living source is the worst that can happen.
+The rules are in podferry/wire/layout.py; the constants below are generated from podferry/wire.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+ANNOTATION_RESTORE = 'podferry.dev/restore'
+ANNOTATION_RESTORE_ROLE = 'podferry.dev/restore-role'
+STATE_DIR = '/var/lib/podferry'
+RUN_DIR = '/run/podferry'
+CREATE_HOLD_SECONDS = 100
+
+ROLES = ("replacement", "rehearsal", "final")
+POLL_SECONDS = 0.003
+PR_SET_PDEATHSIG = 1
+RESTORE_SECONDS = 110
+VALUE_FLAGS = ("--root", "--log", "--log-format", "--criu", "--rootless")
+CREATE_VALUE_FLAGS = ("--bundle", "-b", "--pid-file", "--console-socket", "--pidfd-socket",
+                      "--preserve-fds")
+
+
+class Refused(Exception):
+    """This container must not start; the text says why and what will happen next."""
+
+
+class Call:
+    """The command line of a `runc create`, taken apart."""
+
+    def __init__(self, argv):
+        self.globals, self.flags, self.log = [], {}, ""
+        rest = list(argv)
+        while rest and rest[0] != "create":
+            word = rest.pop(0)
+            self.globals.append(word)
+            if word in VALUE_FLAGS:
+                self.globals.append(rest.pop(0))
+                if word == "--log":
+                    self.log = self.globals[-1]
+            elif word.startswith("--log="):
+                self.log = word.partition("=")[2]
+        rest.pop(0)
+        self.id = ""
+        while rest:
+            word = rest.pop(0)
+            name, equals, value = word.partition("=")
+            if name in CREATE_VALUE_FLAGS:
+                self.flags[name] = value if equals else rest.pop(0)
+            elif not word.startswith("-"):
+                self.id = word
+        self.bundle = self.flags.get("--bundle") or self.flags.get("-b") or os.getcwd()
+
+
+def main(argv):
+    """Decide and act; the exit code is runc's."""
+    call = Call(argv)
+    with open(os.path.join(call.bundle, "config.json")) as source:
+        annotations = json.load(source).get("annotations") or {}
+    kind = annotations.get("io.kubernetes.cri.container-type")
+    order = annotations.get(ANNOTATION_RESTORE)
+    if kind != "container" or not order:
+        return plain(argv)
+    try:
+        return restore(call, annotations, argv, order)
+    except Refused as refusal:
+        say(call, str(refusal))
+        return 1
+
+
+def plain(argv):
+    """Become the real runc."""
+    runc = os.environ.get("PODFERRY_RUNC") or "runc"
+    os.execvp(runc, [runc, *argv])
+
+
+def restore(call, annotations, argv, order):
+    """Hold until the agent says what to do, then do exactly that."""
+    uid, _, attempt = order.rpartition(".")
+    if not re.fullmatch(r"[0-9a-f-]{36}", uid) or not attempt.isdigit():
+        raise Refused("annotation %s=%r names no attempt" % (ANNOTATION_RESTORE, order))
+    role = annotations.get(ANNOTATION_RESTORE_ROLE, "replacement")
+    if role not in ROLES:
+        raise Refused("annotation %s=%r is none of %s" % (ANNOTATION_RESTORE_ROLE, role, ROLES))
+    pod = annotations.get("io.kubernetes.cri.sandbox-uid", "")
+    folder = "%s/attempts/%s/target" % (STATE_DIR, order)
+    if may_create_plainly(folder, pod):
+        return plain(argv)
+    deadline = time.monotonic() + CREATE_HOLD_SECONDS
+    wait_for(lambda: os.path.isdir(folder), deadline, "the agent of this node knows no attempt "
+             + order)
+    lock = open(os.path.join(folder, "claim.lock"), "a")
+    wait_for(lambda: try_lock(lock), deadline, "another create of this attempt still runs")
+    end_earlier(folder, role, call)
+    write(folder, "claim-%s.json" % role, {
+        "containerID": call.id, "podUID": pod, "bundle": call.bundle, "wrapperPID": os.getpid(),
+        "bootID": boot_id(), "at": time.time()})
+    plan = wait_for(lambda: wanted(folder, role, pod), deadline,
+                    "the order to restore did not come within %d s; kubelet tries again"
+                    % CREATE_HOLD_SECONDS)
+    if plan["action"] == "plain":
+        return plain(argv)
+    return restore_once(call, folder, role, pod, plan)
+
+
+def may_create_plainly(folder, pod):
+    """Whether this pod was already moved here, so that this is a restart of its container."""
+    resumed = read(folder, "RESUMED")
+    return bool(resumed) and bool(pod) and resumed.get("podUID") == pod
+
+
+def wanted(folder, role, pod):
+    """The agent's plan once it is for us; None while it says hold."""
+    if os.path.exists(os.path.join(folder, "ABORTED")):
+        raise Refused("this move was rolled back; the workload runs on its source node")
+    for name in ("RESUMING", "RESUMED"):
+        marker = read(folder, name)
+        if marker and marker.get("podUID") == pod:
+            if name == "RESUMED":
+                return {"action": "plain"}
+            raise Refused("this container was being resumed when it ended; its fate is not known")
+        if marker:
+            raise Refused("another pod was resumed from this attempt")
+    plan = read(folder, "restore.json") or {}
+    if plan.get("action") == "refuse":
+        raise Refused("the agent refuses this restore; see the Migration's conditions")
+    if plan.get("action") == "restore" and role in plan.get("roles", ()):
+        return plan
+    return None
+
+
+def restore_once(call, folder, role, pod, plan):
+    """runc restore, frozen; on any failure nothing of it is left."""
+    set_config(call.bundle, plan["criuConfig"])
+    runc = os.environ.get("PODFERRY_RUNC") or "runc"
+    command = [runc, *call.globals, "restore", "--detach", "--image-path", plan["imagePath"],
+               "--work-path", plan["workPath"], "--bundle", call.bundle, "--tcp-established",
+               "--ext-unix-sk", "--file-locks", "--manage-cgroups-mode", "ignore"]
+    for flag in ("--pid-file", "--console-socket"):
+        if flag in call.flags:
+            command += [flag, call.flags[flag]]
+    if plan.get("lazy"):
+        command.append("--lazy-pages")
+    command.append(call.id)
+    began = time.monotonic()
+    code = run_child(command)
+    init = pid_of(call)
+    frozen = code == 0 and is_frozen(init)
+    if frozen:
+        mark_restored(call.id)
+        write(folder, "restored-%s.json" % role, {
+            "containerID": call.id, "podUID": pod, "initPID": init,
+            "seconds": round(time.monotonic() - began, 4)})
+        return 0
+    reason = "RestoreFailed" if code else "NotFrozen"
+    message = criu_error(plan["workPath"]) or (
+        "runc restore ended with %d" % code if code else "the restored tasks were not frozen")
+    destroy(call, init)
+    write(folder, "failed-%s.json" % role, {
+        "containerID": call.id, "podUID": pod, "reason": reason, "message": message})
+    raise Refused("restore failed: " + message)
+
+
+def run_child(command):
+    """Run in a process group of its own that dies with us. Returns the exit code."""
+    libc = ctypes.CDLL(None)
+
+    def prepare():
+        os.setpgid(0, 0)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    child = subprocess.Popen(command, preexec_fn=prepare)
+    try:
+        return child.wait(RESTORE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        return child.wait() or 1
+
+
+def end_earlier(folder, role, call):
+    """Destroy what an earlier create of this attempt and role left under another container ID."""
+    earlier = read(folder, "claim-%s.json" % role)
+    if not earlier or earlier.get("containerID") == call.id:
+        return
+    if earlier.get("bootID") != boot_id():
+        return
+    done = read(folder, "restored-%s.json" % role) or {}
+    if done.get("containerID") == earlier["containerID"] and done.get("initPID"):
+        kill_group(freezer_of(done["initPID"]), done["initPID"])
+    for name in ("restored-%s.json" % role, "failed-%s.json" % role):
+        try:
+            os.unlink(os.path.join(folder, name))
+        except FileNotFoundError:
+            pass
+
+
+def destroy(call, init):
+    """Kill what a failed restore left, and let runc forget it."""
+    if init:
+        kill_group(freezer_of(init), init)
+    runc = os.environ.get("PODFERRY_RUNC") or "runc"
+    subprocess.run([runc, *call.globals, "delete", "--force", call.id],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def freezer_of(pid):
+    """(folder of the freezer group, is v2) of a process, None when it is gone."""
+    unified = None
+    try:
+        with open("/proc/%d/cgroup" % pid) as table:
+            for line in table:
+                _, controllers, path = line.rstrip("\n").split(":", 2)
+                if "freezer" in controllers.split(","):
+                    return "/sys/fs/cgroup/freezer" + path, False
+                if not controllers:
+                    unified = "/sys/fs/cgroup" + path
+    except OSError:
+        return None
+    return (unified, True) if unified else None
+
+
+def is_frozen(pid):
+    """Whether every task of the restored container is frozen, read back from the kernel."""
+    group = freezer_of(pid) if pid else None
+    if group is None:
+        return False
+    folder, unified = group
+    try:
+        if unified:
+            with open(folder + "/cgroup.events") as source:
+                return "frozen 1" in source.read()
+        with open(folder + "/freezer.state") as source:
+            return source.read().strip() == "FROZEN"
+    except OSError:
+        return False
+
+
+def kill_group(group, init):
+    """SIGKILL a container's tasks and thaw them so that they die; waits 5 s at most."""
+    if group is None:
+        return
+    folder, unified = group
+    name, word = ("cgroup.freeze", "0") if unified else ("freezer.state", "THAWED")
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            with open(folder + "/cgroup.procs") as source:
+                tasks = [int(line) for line in source]
+            if not tasks:
+                return
+            for task in tasks:
+                try:
+                    os.kill(task, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            with open(folder + "/" + name, "w") as state:
+                state.write(word)
+        except OSError:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def set_config(bundle, path):
+    """Name the restore's own criu configuration in the bundle; integers stay exact."""
+    place = os.path.join(bundle, "config.json")
+    with open(place) as source:
+        config = json.load(source)
+    config.setdefault("annotations", {})["org.criu.config"] = path
+    with open(place + ".tmp", "w") as out:
+        json.dump(config, out)
+    os.replace(place + ".tmp", place)
+
+
+def pid_of(call):
+    """Init pid that runc wrote, 0 if it wrote none."""
+    try:
+        with open(call.flags.get("--pid-file", "")) as source:
+            return int(source.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def mark_restored(identity):
+    """`start` of this container is a no-op, once."""
+    os.makedirs(RUN_DIR + "/restored", mode=0o700, exist_ok=True)
+    with open("%s/restored/%s" % (RUN_DIR, identity), "w"):
+        pass
+
+
+def criu_error(work):
+    """CRIU's own error lines of this restore."""
+    try:
+        with open(work + "/restore.log", errors="replace") as log:
+            found = re.findall(r"Error \([^)]*\): (.*)", log.read())
+    except OSError:
+        return ""
+    found = [line for line in found if "RLIMIT_NOFILE" not in line]
+    return "criu: " + "; ".join(found[:3]) if found else ""
+
+
+def wait_for(condition, deadline, otherwise):
+    """Poll until the condition is true; its value. Raises Refused at the deadline."""
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Refused(otherwise)
+        time.sleep(POLL_SECONDS)
+
+
+def try_lock(lock):
+    """Take the lock if it is free."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def read(folder, name):
+    """A JSON file of the attempt, None when it is not there."""
+    try:
+        with open(os.path.join(folder, name)) as source:
+            return json.load(source)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+
+
+def write(folder, name, value):
+    """Write a JSON file of the attempt durably and at once."""
+    place = os.path.join(folder, name)
+    with open(place + ".tmp", "w") as out:
+        json.dump(value, out)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(place + ".tmp", place)
+
+
+def boot_id():
+    """Identity of this boot of the node."""
+    with open("/proc/sys/kernel/random/boot_id") as source:
+        return source.read().strip()
+
+
+def say(call, message):
+    """To kubelet's event, by runc's own log file, and to stderr."""
+    sys.stderr.write("podferry: %s\n" % message)
+    if call.log:
+        try:
+            with open(call.log, "a") as log:
+                log.write(json.dumps({"level": "error", "msg": "podferry: " + message,
+                                      "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+                          + "\n")
+        except OSError:
+            pass
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,126 @@
+"""The manifests agree with the code, and nobody gets more rights than needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from podferry.controller.runtime import pki
+from podferry.wire import names
+
+ROOT = Path(__file__).resolve().parents[3] / "cluster-setup"
+Object = dict[str, Any]
+
+
+def documents() -> list[Object]:
+    found: list[Object] = []
+    for path in sorted(ROOT.glob("base/**/*.yaml")):
+        if path.name != "kustomization.yaml":
+            found += [one for one in yaml.safe_load_all(path.read_text()) if one]
+    return found
+
+
+def one(kind: str, name: str) -> Object:
+    (found,) = [
+        item
+        for item in documents()
+        if item["kind"] == kind and item["metadata"]["name"] == name
+    ]
+    return found
+
+
+def test_every_kustomization_names_files_that_exist() -> None:
+    for path in ROOT.glob("**/kustomization.yaml"):
+        for entry in yaml.safe_load(path.read_text())["resources"]:
+            if not entry.startswith("crd/"):  # generated, see `make generate`
+                assert (path.parent / entry).exists(), f"{path}: {entry}"
+
+
+def test_every_manifest_of_the_base_is_listed() -> None:
+    for path in (ROOT / "base").glob("**/*.yaml"):
+        if path.name != "kustomization.yaml":
+            listed = yaml.safe_load((path.parent / "kustomization.yaml").read_text())["resources"]
+            assert path.name in listed
+
+
+def test_the_webhook_fails_closed_and_sees_pods_that_opted_in() -> None:
+    hook, guard = one("MutatingWebhookConfiguration", "podferry")["webhooks"]
+    assert hook["failurePolicy"] == "Fail"
+    assert hook["objectSelector"] == {"matchLabels": {names.LABEL_MIGRATABLE: "true"}}
+    assert hook["sideEffects"] == "NoneOnDryRun"
+    assert hook["rules"][0]["operations"] == ["CREATE"]
+    assert guard["failurePolicy"] == "Fail"
+    assert "caBundle" not in hook["clientConfig"]  # it is the controller's to write
+
+
+def test_the_agent_has_no_token_and_no_rights() -> None:
+    assert one("ServiceAccount", "podferry-agent")["automountServiceAccountToken"] is False
+    pod = one("DaemonSet", "podferry-agent")["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    for binding in documents():
+        if binding["kind"].endswith("RoleBinding"):
+            assert [who["name"] for who in binding["subjects"]] == ["podferry-controller"]
+
+
+def test_the_agent_is_never_killed_for_its_memory_and_runs_on_every_node() -> None:
+    pod = one("DaemonSet", "podferry-agent")["spec"]["template"]["spec"]
+    for container in (*pod["initContainers"], *pod["containers"]):
+        assert "limits" not in container["resources"]
+    assert pod["tolerations"] == [{"operator": "Exists"}]
+    assert pod["priorityClassName"] == "system-node-critical"
+
+
+def rules() -> list[Object]:
+    cluster = one("ClusterRole", "podferry-controller")["rules"]
+    own = one("Role", "podferry-controller")["rules"]
+    return [*cluster, *own]
+
+
+def test_no_right_is_a_wildcard() -> None:
+    for rule in rules():
+        for field in ("apiGroups", "resources", "verbs"):
+            assert "*" not in rule[field]
+
+
+def test_secrets_are_readable_by_name_in_the_own_namespace_only() -> None:
+    cluster = one("ClusterRole", "podferry-controller")["rules"]
+    assert all("secrets" not in rule["resources"] for rule in cluster)
+    (reading,) = [rule for rule in rules() if "secrets" in rule["resources"]
+                  and "get" in rule["verbs"]]  # fmt: skip
+    assert set(reading["resourceNames"]) == {
+        pki.CA_SECRET,
+        pki.AGENT_SECRET,
+        pki.CONTROLLER_SECRET,
+        pki.WEBHOOK_SECRET,
+    }
+
+
+@pytest.mark.parametrize("verb", ["create", "update", "patch", "delete"])
+def test_users_never_write_the_status(verb: str) -> None:
+    for item in documents():
+        if item["kind"] == "ClusterRole" and item["metadata"]["name"] != "podferry-controller":
+            for rule in item["rules"]:
+                assert not (verb in rule["verbs"] and "migrations/status" in rule["resources"])
+
+
+def test_ports_and_names_are_those_of_the_code() -> None:
+    controller = one("Deployment", "podferry-controller")["spec"]["template"]["spec"]
+    ports = {port["name"]: port["containerPort"] for port in controller["containers"][0]["ports"]}
+    assert ports == {"webhook": names.WEBHOOK_PORT, "metrics": names.CONTROLLER_METRICS_PORT}
+    agent = one("DaemonSet", "podferry-agent")["spec"]["template"]["spec"]
+    ports = {port["name"]: port["containerPort"] for port in agent["containers"][0]["ports"]}
+    assert ports == {"agent": names.AGENT_PORT, "metrics": names.AGENT_METRICS_PORT}
+    assert agent["volumes"][0]["secret"]["secretName"] == pki.AGENT_SECRET
+    assert one("RuntimeClass", names.RUNTIME_CLASS)["handler"] == names.RUNTIME_CLASS
+    assert one("Namespace", names.SYSTEM_NAMESPACE)
+
+
+def test_examples_opt_in_where_they_make_pods() -> None:
+    for path in (ROOT / "examples").glob("*.yaml"):
+        for item in yaml.safe_load_all(path.read_text()):
+            if item["kind"] == "Deployment":
+                labels = item["spec"]["template"]["metadata"]["labels"]
+                assert labels[names.LABEL_MIGRATABLE] == "true"
