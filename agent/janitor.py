@@ -7,7 +7,10 @@ import asyncio
 import structlog
 
 from podferry.agent.engine import Engine
+from podferry.agent.errors import AgentError
+from podferry.agent.source import Source
 from podferry.agent.store import Store
+from podferry.wire.stages import Role
 
 log = structlog.get_logger("podferry.agent.janitor")
 KEEP_SECONDS = 600.0
@@ -17,7 +20,7 @@ async def run(engine: Engine, store: Store, *, every_seconds: float = 60.0) -> N
     """Sweep at start and for ever."""
     while True:
         try:
-            for name in await asyncio.to_thread(store_sweep, store):
+            for name in await asyncio.to_thread(_sweep, store):
                 log.info("removed an ended attempt", attempt=name)
             engine.forget()
         except OSError as error:
@@ -25,6 +28,15 @@ async def run(engine: Engine, store: Store, *, every_seconds: float = 60.0) -> N
         await asyncio.sleep(every_seconds)
 
 
-def store_sweep(store: Store) -> list[str]:
-    """The part of a sweep that touches the disk."""
+async def tend(engine: Engine, source: Source, *, every_seconds: float = 1.0) -> None:
+    """Look after sources that a dead-man thawed, for ever."""
+    while True:
+        try:
+            await source.tend([side for side in engine.sides() if side.order.role is Role.SOURCE])
+        except (AgentError, OSError) as error:
+            log.warning("tending failed", error=str(error))
+        await asyncio.sleep(every_seconds)
+
+
+def _sweep(store: Store) -> list[str]:
     return store.remove_ended(older_than_seconds=KEEP_SECONDS)

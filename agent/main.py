@@ -104,13 +104,14 @@ def _configure_logs() -> None:
     )
 
 
-def build(arguments: argparse.Namespace, identity: tls.Identity) -> tuple[Engine, Services, Store]:
+def build(
+    arguments: argparse.Namespace, identity: tls.Identity
+) -> tuple[Engine, Services, Store, Source]:
     """Wire the parts of one agent."""
     node = Node(Host(), arguments.state, arguments.run, arguments.tls_dir)
     for folder in (f"{arguments.run}/hold", f"{arguments.run}/restored"):
         os.makedirs(node.local(folder), mode=0o700, exist_ok=True)
     store = Store(node.local(arguments.state))
-    source = Source(node, identity.client, peer_port=arguments.port)
 
     def taken() -> set[int]:
         return {
@@ -119,9 +120,10 @@ def build(arguments: argparse.Namespace, identity: tls.Identity) -> tuple[Engine
             if "pagePort" in side.facts and not side.state.ended
         }
 
+    source = Source(node, identity.client, taken, peer_port=arguments.port)
     target = Target(node, taken)
     engine = Engine(store, {Role.SOURCE: source, Role.TARGET: target})
-    return engine, Services(node, arguments.node_name, target), store
+    return engine, Services(node, arguments.node_name, target), store, source
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
@@ -130,7 +132,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     identity = tls.Identity.load(arguments.tls_dir)
-    engine, services, store = build(arguments, identity)
+    engine, services, store, source = build(arguments, identity)
     engine.start()
     orders = web.AppRunner(server.application(engine, services), access_log=None)
     plain = web.AppRunner(
@@ -146,6 +148,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         keepers = [
             asyncio.create_task(identity.watch()),
             asyncio.create_task(janitor.run(engine, store)),
+            asyncio.create_task(janitor.tend(engine, source)),
         ]
         log.info("serving", node=arguments.node_name, bind=arguments.bind, port=arguments.port)
         await stop.wait()

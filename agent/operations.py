@@ -93,12 +93,18 @@ def probe(host: Host, found: containers.Container) -> dict[str, Any]:
     return {**answer, "writableBytes": writable, "cgroup": "v2" if cgroup.v2 else "v1"}
 
 
-def swallowed(node: Node, identity: str) -> int:
+def swallowed(node: Node, identity: str) -> list[str]:
     """Kill and delete calls that the wrapper answered with 0 and did not carry out."""
     with contextlib.suppress(FileNotFoundError):
         text = Path(node.local(layout.hold_file(identity, run=node.run))).read_text()
-        return sum(1 for line in text.splitlines() if line.strip())
-    return 0
+        return [line for line in text.splitlines() if line.strip()]
+    return []
+
+
+def swallowed_term(node: Node, identity: str) -> bool:
+    """Whether one of them was a SIGTERM."""
+    words = [line.split() for line in swallowed(node, identity)]
+    return any("kill" in line and line[-1] in ("15", "TERM", "SIGTERM") for line in words)
 
 
 def dump_code(side: Side) -> int | None:
@@ -134,35 +140,49 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
     files.write_text(node.local(hold), "")
 
 
-def pause_and_dump(node: Node, side: Side, freeze: Freeze) -> dict[str, Any]:
-    """Pause and dump; pages go to the target's page server, or are served. Returns facts."""
+def pause(node: Node, side: Side, freeze: Freeze) -> float:
+    """Pause unless a former agent process already dumps. Returns seconds. Raises AgentError."""
+    if side.has("dump.pid"):
+        return float(side.facts.get("pauseSeconds", 0.0))
+    cgroup = cgroup_of(node.host, freeze.container.id)
+    try:
+        return round(dump.pause(node.host, freeze.container.id, cgroup), 4)
+    except (dump.DumpFailed, OSError) as error:
+        raise AgentError("DumpFailed", str(error)) from error
+
+
+def dump_paused(node: Node, side: Side, freeze: Freeze) -> float:
+    """Dump; pages go to the target's page server, or are served. Returns seconds.
+
+    A dump that a former agent process started is waited for, never started a second time.
+    """
+    spec = _spec(node, side, freeze)
+    began = time.monotonic()
+    if read_fate(side):
+        raise AgentError("FateThawed", "this source was thawed before its dump began")
+    try:
+        if not side.has("dump.pid"):
+            dump.start(node.host, spec)
+        cgroup = cgroup_of(node.host, freeze.container.id)
+        dump.wait(node.host, spec, cgroup, seconds=DUMP_SECONDS)
+    except (dump.DumpFailed, OSError) as error:
+        raise AgentError("DumpFailed", str(error)) from error
+    return round(time.monotonic() - began, 4)
+
+
+def _spec(node: Node, side: Side, freeze: Freeze) -> dump.DumpSpec:
     folder = node.folder(side)
-    config = ""
-    if freeze.tls_dir:
-        config = f"{folder}/dump.conf"
-        lines = restore_config.tls_lines(freeze.tls_dir)
-        files.write_text(f"{side.folder}/dump.conf", "\n".join(lines) + "\n")
-    spec = dump.DumpSpec(
+    lines = restore_config.tls_lines(freeze.tls_dir)
+    files.write_text(f"{side.folder}/dump.conf", "\n".join(lines) + "\n")
+    return dump.DumpSpec(
         container_id=freeze.container.id,
         folder=folder,
         images_dir=f"{folder}/images",
         work_dir=f"{folder}/work",
         page_server=(freeze.page_address, freeze.page_port),
         lazy=freeze.lazy,
-        config=config,
+        config=f"{folder}/dump.conf",
     )
-    cgroup = cgroup_of(node.host, freeze.container.id)
-    try:
-        paused = dump.pause(node.host, freeze.container.id, cgroup)
-        began = time.monotonic()
-        dump.start(node.host, spec)
-        dump.wait(node.host, spec, cgroup, seconds=DUMP_SECONDS)
-    except (dump.DumpFailed, OSError) as error:
-        raise AgentError("DumpFailed", str(error)) from error
-    return {
-        "pauseSeconds": round(paused, 4),
-        "dumpSeconds": round(time.monotonic() - began, 4),
-    }
 
 
 def claim_fate(side: Side, value: str) -> bool:
@@ -204,6 +224,9 @@ def thaw_source(node: Node, side: Side) -> None:
         )
     lower_shield(node.host, str(side.facts.get("netns", "")))
     disarm(node, side)
+    if swallowed_term(node, identity):
+        # Somebody wanted this container to end gracefully while it could not hear it.
+        node.host.run(["runc", "--root", containers.RUNC_ROOT, "kill", identity, "TERM"])
     _remove_hold(node, identity)
 
 

@@ -17,7 +17,7 @@ from podferry.agent import archive, containers
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
-from podferry.agent.transfer import Peer, Sent
+from podferry.agent.transfer import Peer
 
 
 def is_lazy(side: Side) -> bool:
@@ -26,35 +26,43 @@ def is_lazy(side: Side) -> bool:
 
 
 async def send_all(
-    node: Node, side: Side, found: containers.Container, peer: Peer
+    node: Node,
+    side: Side,
+    found: containers.Container,
+    peer: Peer,
+    dumping: Callable[[], Coroutine[Any, Any, None]],
 ) -> dict[str, Any]:
-    """Send every stream in parallel, then the manifest. Returns facts with seconds and bytes."""
-    began = time.monotonic()
+    """Send files while `dumping` runs (nothing writes any more), then images and the manifest.
+
+    Returns facts with seconds and bytes. Raises AgentError of the first part that failed.
+    """
     key = (side.order.migration, side.order.attempt)
-    images = image_sizes(f"{side.folder}/images")
-    jobs: list[Coroutine[Any, Any, Sent]] = [
-        peer.send(key, "images", "dump", _images_writer(f"{side.folder}/images", images))
-    ]
     streams = _streams(node, found)
-    jobs += [
-        peer.send(key, kind, name, _folder_writer(path, overlay=kind == "rootfs"))
-        for kind, name, path in streams
-    ]
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in jobs]
+            dumped = group.create_task(dumping())
+            tasks = [
+                group.create_task(
+                    peer.send(key, kind, name, _folder_writer(path, overlay=kind == "rootfs"))
+                )
+                for kind, name, path in streams
+            ]
+            await dumped
+            began = time.monotonic()
+            images = image_sizes(f"{side.folder}/images")
+            writer = _images_writer(f"{side.folder}/images", images)
+            tasks.append(group.create_task(peer.send(key, "images", "dump", writer)))
     except ExceptionGroup as errors:
         first = errors.exceptions[0]
         if isinstance(first, archive.ArchiveError):
             raise AgentError("CannotCarry", str(first)) from first
         raise first from errors
-    sent = [task.result() for task in tasks]
     await peer.send_manifest(
         key, {"images": images, "streams": [f"{kind}/{name}" for kind, name, _ in streams]}
     )
     return {
         "imageBytes": sum(images.values()),
-        "streamBytes": sum(item.wire_bytes for item in sent),
+        "streamBytes": sum(task.result().wire_bytes for task in tasks),
         "transferSeconds": round(time.monotonic() - began, 4),
     }
 

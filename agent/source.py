@@ -11,11 +11,12 @@ import os
 import shutil
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
-from podferry.agent import containers, operations, outgoing
+from podferry.agent import containers, node_ports, operations, outgoing
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
@@ -31,11 +32,17 @@ class Source:
     """Handler of the source role."""
 
     def __init__(
-        self, node: Node, client_tls: ssl.SSLContext, *, peer_port: int = names.AGENT_PORT
+        self,
+        node: Node,
+        client_tls: ssl.SSLContext,
+        taken_ports: Callable[[], set[int]],
+        *,
+        peer_port: int = names.AGENT_PORT,
     ) -> None:
         self._node = node
         self._tls = client_tls
         self._peer_port = peer_port
+        self._taken_ports = taken_ports
 
     async def reach(self, side: Side, stage: str, previous: asyncio.Task[None] | None) -> None:
         """See `engine.Handler`."""
@@ -62,7 +69,10 @@ class Source:
         facts: dict[str, Any] = {
             "frozen": operations.cgroup_of(host, identity).is_frozen(),
             "alive": bool(operations.cgroup_of(host, identity).pids()),
-            "swallowedKills": operations.swallowed(self._node, identity),
+            "swallowedKills": max(
+                len(operations.swallowed(self._node, identity)),
+                int(side.facts.get("swallowedKills", 0)),
+            ),
         }
         if outgoing.is_lazy(side):
             facts["pagesDone"] = operations.dump_code(side) == 0
@@ -79,6 +89,8 @@ class Source:
                 "NotRunning", f"container {found.id[:12]} is {found.status}, expected running"
             )
         verdict = await self._check(side, found)
+        if outgoing.is_lazy(side):
+            side.note(pagePort=node_ports.choose_page_port(self._taken_ports()))
         sizes = ("residentBytes", "shmemBytes", "writableBytes", "tcpConnections", "processes")
         side.note(
             containerID=found.id,
@@ -98,37 +110,43 @@ class Source:
         return verdict
 
     async def _freeze(self, side: Side) -> None:
-        """The freeze as a whole; what a failure leaves is undone by the order Thawed."""
-        if "frozenAt" in side.facts:
+        """The freeze as a whole; what a failure leaves is undone by the order Thawed.
+
+        Entered again after a restart of the agent: a dump in flight is waited for.
+        """
+        if operations.read_fate(side):
             raise AgentError(
-                "AgentRestarted",
-                "the agent was restarted while this source was being dumped; its images are void."
-                " The source stays frozen until it is thawed by order or by the dead-man",
+                "FateThawed", "the dead-man thawed this source while the agent was away; roll back"
             )
         found = await asyncio.to_thread(
             containers.find, self._node.host, str(side.facts["containerID"])
         )
-        verdict = await self._check(side, found)
         freeze = self._plan(side, found)
-        await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)
-        side.note(frozenAt=time.time(), tcpConnections=verdict.get("tcpConnections", 0))
-        began = time.monotonic()
+        if not side.has("dump.pid"):
+            verdict = await self._check(side, found)
+            await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)
+            side.note(frozenAt=time.time(), tcpConnections=verdict.get("tcpConnections", 0))
         peer = Peer(str(side.params["targetAddress"]), self._tls, port=self._peer_port)
-        dumped = await asyncio.to_thread(operations.pause_and_dump, self._node, side, freeze)
-        side.note(**dumped)
-        sent = await outgoing.send_all(self._node, side, found, peer)
-        side.note(**sent, freezeSeconds=round(time.monotonic() - began, 4))
+        side.note(pauseSeconds=await asyncio.to_thread(operations.pause, self._node, side, freeze))
+
+        async def dumping() -> None:
+            seconds = await asyncio.to_thread(operations.dump_paused, self._node, side, freeze)
+            side.note(dumpSeconds=seconds)
+
+        sent = await outgoing.send_all(self._node, side, found, peer, dumping)
+        side.note(**sent, freezeSeconds=round(time.time() - float(side.facts["frozenAt"]), 4))
 
     def _plan(self, side: Side, found: containers.Container) -> Freeze:
         params = side.params
-        missing = [name for name in ("targetAddress", "pagePort") if not params.get(name)]
-        if missing:
-            raise AgentError("BadOrder", f"stage Frozen needs params {', '.join(missing)}")
         lazy = outgoing.is_lazy(side)
+        # PostCopy: this node serves the pages, so its own choice at Prepared is the port.
+        port = side.facts.get("pagePort") if lazy else params.get("pagePort")
+        if not params.get("targetAddress") or not port:
+            raise AgentError("BadOrder", "stage Frozen needs params targetAddress and pagePort")
         return Freeze(
             container=found,
             page_address="0.0.0.0" if lazy else str(params["targetAddress"]),  # noqa: S104
-            page_port=int(params["pagePort"]),
+            page_port=int(port),
             lazy=lazy,
             tls_dir=self._node.publish_tls(),
             dead_man_seconds=float(params.get("deadManSeconds") or 60),
@@ -151,6 +169,12 @@ class Source:
     async def _release(self, side: Side) -> None:
         if side.order.verdict is not Verdict.COMMITTED:
             raise AgentError("VerdictMissing", "only verdict Committed releases a source")
+        if outgoing.is_lazy(side) and operations.dump_running(self._node, side):
+            raise AgentError(
+                "PagesPending",
+                "pages of this source are still being fetched; order Released again once the fact"
+                " pagesDone is true on both sides",
+            )
         await asyncio.to_thread(operations.release, self._node, side)
         await asyncio.to_thread(self._clear, side)
 
@@ -163,13 +187,32 @@ class Source:
                 raise AgentError(
                     "Sealed", "this source is sealed; it thaws only on verdict RolledBack"
                 )
-        if side.facts.get("containerID"):
+        identity = side.facts.get("containerID")
+        if identity:
+            side.note(swallowedKills=len(operations.swallowed(self._node, str(identity))))
             await asyncio.to_thread(operations.thaw_source, self._node, side)
         if previous is not None:
-            await asyncio.wait([previous], timeout=30)
-            previous.cancel()
-            await asyncio.to_thread(operations.thaw_source, self._node, side)
+            await self._end_freeze(side, previous)
         await asyncio.to_thread(self._clear, side)
+
+    async def _end_freeze(self, side: Side, previous: asyncio.Task[None]) -> None:
+        """See a freeze that is going on to its end; it may pause or dump again until then."""
+        for _ in range(30):
+            done, _ = await asyncio.wait([previous], timeout=1)
+            if side.facts.get("containerID"):
+                await asyncio.to_thread(operations.thaw_source, self._node, side)
+            if done:
+                return
+        previous.cancel()  # by now only a transfer can hang, and that changes nothing here
+
+    async def tend(self, sides: list[Side]) -> None:
+        """Finish what a dead-man began: it thaws, but knows nothing of the shield."""
+        for side in sides:
+            fired = operations.read_fate(side) == "thawed" and not side.state.ended
+            if fired and side.facts.get("containerID") and not side.facts.get("deadManFired"):
+                log.warning("the dead-man thawed this source", migration=side.order.migration)
+                await asyncio.to_thread(operations.thaw_source, self._node, side)
+                side.note(deadManFired=True)
 
     @staticmethod
     def _clear(side: Side) -> None:

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import structlog
 
-from podferry.agent import archive, claims, containers, files, operations, pages, uploads
+from podferry.agent import archive, claims, containers, files, operations, pagemap, pages, uploads
 from podferry.agent.claims import Claim
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError, Refused
@@ -51,7 +51,10 @@ class Target:
 
     async def live_facts(self, side: Side) -> dict[str, Any]:
         """Claim, neverRan and alive, read now."""
-        return await asyncio.to_thread(claims.facts, self._node, side)
+        facts = await asyncio.to_thread(claims.facts, self._node, side)
+        if pages.is_lazy(side):
+            facts["pagesDone"] = pages.lazy_done(side)
+        return facts
 
     def upload(self, side: Side, kind: str, name: str) -> Callable[[IO[bytes]], object]:
         """Reader of one stream of the source. Raises Refused once the rehearsal was ordered."""
@@ -91,6 +94,9 @@ class Target:
         if not pages.is_lazy(side):
             await pages.server_finished(side, seconds=10)
         await asyncio.to_thread(uploads.check_complete, side.folder)
+        if not pages.is_lazy(side):
+            size = await asyncio.to_thread(pagemap.check, f"{side.folder}/images")
+            side.note(pagesBytes=size)
         if pages.is_lazy(side):
             await pages.start_lazy(self._node, side)
         await self._restore(side)
@@ -200,7 +206,7 @@ class Target:
         cgroup = operations.cgroup_of(host, identity)
         if not cgroup.pids():
             raise AgentError(
-                "TargetDead", f"container {identity[:12]} has no task left; nothing was resumed"
+                "TargetDead", f"container {identity[:12]} has no task left to resume"
             )
         mark = {"podUID": claim.pod_uid, "containerID": identity, "at": time.time()}
         files.write_json(f"{side.folder}/RESUMING", mark)
@@ -236,6 +242,12 @@ class Target:
         await asyncio.to_thread(self._clear, side)
 
     async def _forget(self, side: Side) -> None:
+        if pages.is_lazy(side) and not pages.lazy_done(side):
+            raise AgentError(
+                "PagesPending",
+                "pages of this container still arrive; order Forgotten again once the fact"
+                " pagesDone is true",
+            )
         await pages.stop(self._node, side)
         await asyncio.to_thread(self._clear, side)
 

@@ -69,6 +69,4 @@ def check_complete(folder: str) -> dict[str, Any]:
         kind, _, name = str(entry).partition("/")
         if not os.path.isfile(stream_path(folder, kind, name)):
             raise AgentError("TransferIncomplete", f"stream {entry} is missing at the target")
-    if not any(name.startswith("pagemap-") for name in os.listdir(f"{folder}/images")):
-        raise AgentError("TransferIncomplete", "no pagemap image arrived; the dump sent no memory")
     return wanted

@@ -232,13 +232,13 @@ class Executor:
             "lastTransitionTime": self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         # Strategic: conditions merge by type, so kubelet's own stay as they are.
-        await self._client.raw(
-            "PATCH",
-            paths.pods(action.namespace, action.pod, "status"),
-            body={"metadata": {"uid": action.uid}, "status": {"conditions": [condition]}},
-            params=WRITER,
-            content_type=STRATEGIC,
-        )
+        body = {"metadata": {"uid": action.uid}, "status": {"conditions": [condition]}}
+        path = paths.pods(action.namespace, action.pod, "status")
+        try:
+            await self._client.raw("PATCH", path, body=body, params=WRITER, content_type=STRATEGIC)
+        except (errors.NotFound, errors.Conflict) as error:
+            # Deleted meanwhile: what comes after (the release of the source) must not wait for it.
+            _log.info("pod not marked", pod=f"{action.namespace}/{action.pod}", why=error.message)
         return False
 
     async def _record_event(self, subject: Subject, action: actions.RecordEvent) -> bool:

@@ -114,7 +114,7 @@ class ControllerLoop:
             for raw in self._migrations.store.list():
                 over = self._is_over(raw)
                 active += not over
-                if not over or raw["metadata"].get("finalizers"):
+                if not over or names.FINALIZER in (raw["metadata"].get("finalizers") or ()):
                     metadata = raw["metadata"]
                     self._queue.add(f"{metadata['namespace']}/{metadata['name']}")
             self._metrics.active.set(active)
@@ -129,7 +129,7 @@ class ControllerLoop:
     def _is_over(self, raw: dict[str, Any]) -> bool:
         try:
             return is_terminal(self._parse(raw))
-        except (KeyError, ValueError, TypeError):
+        except PodferryError:
             return False
 
     async def _work(self) -> None:

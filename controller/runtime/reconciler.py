@@ -24,6 +24,7 @@ from podferry.controller.runtime.status_patch import merge_diff
 from podferry.controller.runtime.view_builder import ViewBuilder
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
+from podferry.wire import names
 
 _log = structlog.get_logger(__name__)
 
@@ -82,7 +83,7 @@ class Reconciler:
         except errors.NotFound:
             return Outcome()
         migration = self._codec.parse(raw)
-        if is_terminal(migration) and not migration.finalizers:
+        if is_terminal(migration) and names.FINALIZER not in migration.finalizers:
             self._observations.forget(migration.uid)
             return Outcome()
         step = self._advance(await self._builder.build(migration))

@@ -133,7 +133,7 @@ class ViewBuilder:
                 continue
             try:
                 other = self._parse(raw)
-            except (KeyError, ValueError, TypeError):
+            except PodferryError:
                 continue  # its own reconcile reports it
             if not is_terminal(other):
                 if other.namespace == migration.namespace:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from podferry.api.clock import Clock
+from podferry.api.errors import PodferryError
 from podferry.api.migration import Migration
 from podferry.controller.webhooks import mutate
 from podferry.kube import errors, paths
@@ -56,8 +57,8 @@ class PodWebhook:
         own = self._is_own(request)
         token = str(request["uid"])
         for _ in range(5):
-            found = {} if own else await self._migrations(namespace)
-            plan = mutate.judge(pod, (m for m, _ in found.values()), by_controller=own)
+            found = [] if own else await self._migrations(namespace)
+            plan = mutate.judge(pod, found, by_controller=own)
             if not plan.allowed:
                 return self._refused(namespace, pod, plan)
             if plan.claim is None or request.get("dryRun"):
@@ -104,9 +105,18 @@ class PodWebhook:
         _log.info("pod refused", pod=f"{namespace}/{name}", why=plan.message)
         return Response(allowed=False, message=plan.message, code=plan.code)
 
-    async def _migrations(self, namespace: str) -> dict[str, tuple[Migration, dict[str, Any]]]:
+    async def _migrations(self, namespace: str) -> list[Migration]:
+        """All Migrations of the namespace. Raises ApiError; PodferryError for nonsense in one."""
         answer = await self._client.list(paths.migrations(namespace))
-        return {item["metadata"]["uid"]: (self._parse(item), item) for item in answer["items"]}
+        found = []
+        for raw in answer["items"]:
+            try:
+                found.append(self._parse(raw))
+            except PodferryError:
+                # What has a source may be moving it: then no pod is better than a second copy.
+                if (raw.get("status") or {}).get("source"):
+                    raise
+        return found
 
     async def _claim(self, migration: Migration, token: str) -> bool:
         """Write the claim; False if the Migration changed since it was read. Raises ApiError."""

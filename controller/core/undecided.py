@@ -1,0 +1,200 @@
+"""Accepted and not decided: prepare, freeze, rehearse, seal; then commit, or roll back. Pure.
+
+Owns every reason to turn back. From the first order on, the only ways out are the two decisions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from podferry.api.migration import CopyMode
+from podferry.api.reasons import Condition, Phase, Reason
+from podferry.controller.core import finish, orders, owners, pods, rollback
+from podferry.controller.core.actions import Action, CreatePod, DetachSource
+from podferry.controller.core.status import Draft, is_true, seconds_since
+from podferry.controller.core.view import Step, View
+from podferry.wire.stages import Observed, Progress, SourceStage, TargetStage
+
+FRESH_SECONDS = 1.0
+"""A commit rests only on answers that are younger than this."""
+PREPARE_SECONDS = 90.0
+"""A target that is not held by then never will be: kubelet gives `create` 120 s."""
+POLL_SECONDS = 0.1
+
+
+def advance(view: View) -> Step:
+    """The next step on the way to the decision."""
+    trouble = _trouble(view)
+    if trouble is not None:
+        return rollback.decide(view, *trouble)
+    if _source_died_after_rehearsal(view):
+        return finish.commit(view, Reason.SOURCE_ENDED)
+    if not is_true(view.migration.status, Condition.TARGET_READY):
+        return _prepare(view)
+    return _freeze(view)
+
+
+def _trouble(view: View) -> tuple[Reason | str, str] | None:
+    """Why to roll back now; None to go on."""
+    migration, status = view.migration, view.migration.status
+    if migration.spec.cancel or migration.deletion_requested:
+        return Reason.CANCELLED, "cancelled by request before the decision"
+    if seconds_since(status.started_at, view.now) > migration.spec.deadline_seconds:
+        return (
+            Reason.DEADLINE_EXCEEDED,
+            f"not decided within deadlineSeconds={migration.spec.deadline_seconds}; raise it, or"
+            " see which step was slow in status.conditions",
+        )
+    for observed in (view.target, view.source):
+        if observed is not None and observed.progress is Progress.FAILED:
+            error = observed.error or {}
+            return (
+                str(error.get("reason") or Reason.PREPARE_FAILED.value),
+                f"{observed.role.value} agent at {observed.wanted}: {error.get('message', '')}",
+            )
+    return _changed(view)
+
+
+def _changed(view: View) -> tuple[Reason, str] | None:
+    status = view.migration.status
+    gave_up = owners.owner_gave_up(status.owner, view.owner)
+    if gave_up:
+        return Reason.SOURCE_CHANGED, f"{gave_up}; the request is moot"
+    end = status.source
+    assert end is not None
+    pod = view.pods.get(end.pod)
+    if pod is None or pod["metadata"]["uid"] != end.uid:
+        return Reason.SOURCE_ENDED, f"pod {end.pod} is gone"
+    if pod["metadata"].get("deletionTimestamp"):
+        return Reason.SOURCE_CHANGED, f"pod {end.pod} is being deleted"
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return Reason.SOURCE_ENDED, f"pod {end.pod} ended by itself"
+    if status.claim is None and not is_true(status, Condition.TARGET_READY):
+        late = seconds_since(status.started_at, view.now) > PREPARE_SECONDS
+        if late:
+            return Reason.TARGET_UNSCHEDULABLE, _why_not_ready(view)
+    return _target_lost(view)
+
+
+def _target_lost(view: View) -> tuple[Reason, str] | None:
+    status = view.migration.status
+    target = status.target
+    if target is None or not target.uid:
+        return None
+    pod = view.pods.get(target.pod)
+    if pod is None or pod["metadata"]["uid"] != target.uid:
+        return Reason.TARGET_LOST, f"target pod {target.pod} is gone"
+    if pod["metadata"].get("deletionTimestamp"):
+        return Reason.TARGET_LOST, f"target pod {target.pod} is being deleted"
+    return None
+
+
+def _why_not_ready(view: View) -> str:
+    found = _target_pod(view)
+    name = view.migration.status.target.node if view.migration.status.target else "?"
+    if found is None:
+        return f"no replacement pod appeared on {name} within {PREPARE_SECONDS:.0f} s"
+    for item in (found.get("status") or {}).get("conditions") or []:
+        if item.get("type") == "PodScheduled" and item.get("status") == "False":
+            return f"target pod {found['metadata']['name']}: {item.get('message')}"
+    return (
+        f"the container of target pod {found['metadata']['name']} was not held on {name} within"
+        f" {PREPARE_SECONDS:.0f} s; see its events (image, volumes, sandbox)"
+    )
+
+
+def _target_pod(view: View) -> dict[str, object] | None:
+    status = view.migration.status
+    role = pods.ROLE_REHEARSAL if owners.keeps_name(status.owner) else pods.ROLE_REPLACEMENT
+    return pods.find(view.pods, view.migration.uid, status.attempt, role)
+
+
+def _source_died_after_rehearsal(view: View) -> bool:
+    """The rehearsal is then the last copy and it is complete: forward (protocol item 8)."""
+    source, target = view.source, view.target
+    return (
+        view.migration.status.copy == CopyMode.STOP_AND_COPY.value
+        and target is not None
+        and target.reached(TargetStage.REHEARSED.value)
+        and source is not None
+        and view.source_age_seconds < FRESH_SECONDS
+        and source.facts.get("alive") is False
+        and bool(source.facts.get("frozenAt"))
+    )
+
+
+def _prepare(view: View) -> Step:
+    """Both agents ready, the source given up by its owner, the target's container held."""
+    migration, status = view.migration, view.migration.status
+    if not _at(view.target, TargetStage.PREPARED.value):
+        return Step(status, (orders.target(view, status, TargetStage.PREPARED),), POLL_SECONDS)
+    if not _at(view.source, SourceStage.PREPARED.value):
+        return Step(status, (orders.source(view, status, SourceStage.PREPARED),), POLL_SECONDS)
+    found = _target_pod(view)
+    if found is None:
+        return _ask_for_target(view)
+    metadata = found["metadata"]
+    assert isinstance(metadata, dict)
+    target = status.target
+    assert target is not None
+    assert view.target is not None
+    held = bool(view.target.facts.get("claimed"))
+    same = view.target.facts.get("claimPodUID") == metadata["uid"]
+    if not (held and same):
+        order = orders.target(view, status, TargetStage.PREPARED, wait=0.0)
+        return Step(status, (order,), POLL_SECONDS)
+    draft = Draft(migration, view.now)
+    container = str(view.target.facts.get("containerID") or "")
+    ready = replace(
+        target, pod=str(metadata["name"]), uid=str(metadata["uid"]), container_id=container
+    )
+    draft.put(target=ready, freeze_epoch=status.freeze_epoch + 1)
+    message = f"container of pod {ready.pod} is held on {ready.node}"
+    draft.set(Condition.TARGET_READY, True, Reason.CONTAINER_HELD, message)
+    draft.progress(Phase.FREEZING, Reason.FREEZING, "freezing and copying")
+    return Step(draft.value, (orders.source(view, draft.value, SourceStage.FROZEN),), 0.0)
+
+
+def _ask_for_target(view: View) -> Step:
+    """Make the owner, or ourselves, create the target pod."""
+    migration, status = view.migration, view.migration.status
+    end, target = status.source, status.target
+    assert end is not None
+    assert target is not None
+    if owners.keeps_name(status.owner):
+        manifest = pods.rehearsal(
+            view.pods[end.pod], uid=migration.uid, attempt=status.attempt, node=target.node
+        )
+        return Step(status, (CreatePod(manifest),), POLL_SECONDS)
+    kind = status.owner.kind if status.owner else ""
+    labels = owners.DETACH_LABELS[kind]
+    draft = Draft(migration, view.now)
+    if not status.source_detached:
+        present = view.pods[end.pod]["metadata"].get("labels") or {}
+        taken = {name: str(present[name]) for name in labels if name in present}
+        draft.put(source_detached=True, detached_labels=taken)
+    action: Action = DetachSource(migration.namespace, end.pod, end.uid, labels)
+    return Step(draft.value, (action,), POLL_SECONDS)
+
+
+def _freeze(view: View) -> Step:
+    """Freeze, rehearse, seal; each order only once the one before was answered."""
+    status = view.migration.status
+    if not _at(view.source, SourceStage.FROZEN.value):
+        return Step(status, (orders.source(view, status, SourceStage.FROZEN),), POLL_SECONDS)
+    if not _at(view.target, TargetStage.REHEARSED.value):
+        return Step(status, (orders.target(view, status, TargetStage.REHEARSED),), POLL_SECONDS)
+    if not _at(view.source, SourceStage.SEALED.value):
+        return Step(status, (orders.source(view, status, SourceStage.SEALED),), POLL_SECONDS)
+    ages = (view.source_age_seconds, view.target_age_seconds)
+    if max(ages) >= FRESH_SECONDS:
+        asks = (
+            orders.source(view, status, SourceStage.SEALED, wait=0.0),
+            orders.target(view, status, TargetStage.REHEARSED, wait=0.0),
+        )
+        return Step(status, asks, 0.0)
+    return finish.commit(view, Reason.DECIDED)
+
+
+def _at(observed: Observed | None, stage: str) -> bool:
+    return observed is not None and observed.reached(stage)

@@ -1,0 +1,144 @@
+"""`podferry probe`: could this workload be moved, as far as the API server's view tells?
+
+Reads, judges with the strategy's own preflight, prints; creates and changes nothing. What only an
+agent can see is named as such, never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from podferry.api.errors import PreconditionError
+from podferry.api.migration import WorkloadRef
+from podferry.cli import exits, nodes, values, visible
+from podferry.cli.resolve import pod_of
+from podferry.cli.session import cluster_options, namespace_option, talk
+from podferry.cli.show import cluster_of, output_option
+from podferry.kube import paths
+from podferry.kube.client import ApiClient
+
+Object = dict[str, Any]
+ONLY_THE_AGENT = (
+    "io_uring, MPTCP, kinds of sockets and devices in use, resident memory: only the node's agent "
+    "can see them; they are checked when a migration is asked for and again right before the freeze"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that forbids the move, and the way out."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the API server's view says."""
+
+    workload: str
+    pod: str
+    node: str
+    blockers: tuple[Finding, ...]
+    targets: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+    """Nodes that cannot be the target, each with why."""
+
+    @property
+    def movable(self) -> bool:
+        """Nothing that is seen forbids it and there is a node to go to."""
+        return not self.blockers and bool(self.targets)
+
+
+@click.command()
+@click.argument("workload", metavar="KIND/NAME")
+@click.option("--to", metavar="NODE", help="Only this node as target.")
+@output_option
+@namespace_option
+@cluster_options
+@click.pass_context
+def probe(
+    ctx: click.Context, /, workload: str, to: str | None, output: str, **where: str | None
+) -> None:
+    """Say whether a workload could be moved, why not, and what to do; change nothing."""
+    try:
+        ref = values.workload(workload)
+        if to is not None:
+            values.object_name(to, what="--to: name of the node")
+    except ValueError as error:
+        raise click.UsageError(str(error), ctx) from None
+
+    async def job(client: ApiClient, namespace: str) -> Verdict:
+        return await judge(client, namespace, ref, to)
+
+    verdict = talk(cluster_of(where), job)
+    click.echo(json.dumps(as_json(verdict), indent=2) if output == "json" else as_text(verdict))
+    ctx.exit(exits.DONE if verdict.movable else exits.ENDED_OTHERWISE)
+
+
+async def judge(client: ApiClient, namespace: str, ref: WorkloadRef, target: str | None) -> Verdict:
+    """Read the workload and the nodes and judge them. Raises ApiError."""
+    label = values.label(ref)
+    try:
+        pod = await pod_of(client, namespace, ref)
+    except PreconditionError as error:
+        found = Finding(str(error.reason), error.message)
+        return Verdict(label, "-", "-", (found,), (), ())
+    source = str((pod.get("spec") or {}).get("nodeName") or "-")
+    blockers = [Finding(reason, message) for reason, message in visible.blockers(pod)]
+    listed = (await client.list(paths.nodes()))["items"]
+    names = [str(node["metadata"]["name"]) for node in listed]
+    if target is not None and target not in names:
+        text = f"there is no node {target}; there are {', '.join(names)}"
+        blockers.append(Finding("UnknownNode", text))
+    targets, refused = _targets(listed, source, target)
+    name = str(pod["metadata"]["name"])
+    return Verdict(label, name, source, tuple(blockers), tuple(targets), tuple(refused))
+
+
+def _targets(
+    listed: list[Object], source: str, target: str | None
+) -> tuple[list[str], list[tuple[str, str]]]:
+    told = {str(node["metadata"]["name"]): nodes.facts_of(node) for node in listed}
+    targets, refused = [], []
+    for node in listed:
+        name = str(node["metadata"]["name"])
+        if target not in (None, name):
+            continue
+        why = visible.not_a_target(node, told[name], told.get(source), source=source)
+        if why:
+            refused.append((name, why))
+        else:
+            targets.append(name)
+    return targets, refused
+
+
+def as_text(verdict: Verdict) -> str:
+    """The verdict for a person."""
+    word = "can be moved, as far as can be seen from here" if verdict.movable else "cannot be moved"
+    lines = [f"{verdict.workload} (pod {verdict.pod} on {verdict.node}) {word}"]
+    lines += [f"  ✗ {item.reason}: {item.message}" for item in verdict.blockers]
+    lines += [f"  ✓ target {name}" for name in verdict.targets]
+    lines += [f"  - not {name}: {why}" for name, why in verdict.refused]
+    if not verdict.targets and not verdict.blockers:
+        lines.append("  ✗ NoEligibleTarget: no node can take it")
+    lines.append(f"  ? {ONLY_THE_AGENT}")
+    return "\n".join(lines)
+
+
+def as_json(verdict: Verdict) -> Object:
+    """The verdict for a program."""
+    return {
+        "workload": verdict.workload,
+        "pod": verdict.pod,
+        "node": verdict.node,
+        "movable": verdict.movable,
+        "blockers": [{"reason": b.reason, "message": b.message} for b in verdict.blockers],
+        "targets": list(verdict.targets),
+        "refused": [{"node": name, "why": why} for name, why in verdict.refused],
+        "notChecked": ONLY_THE_AGENT,
+    }

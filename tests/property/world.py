@@ -1,0 +1,295 @@
+"""A small world for the pure core: one API server, two agents, one owner, in virtual time.
+
+It owns what is true (who runs, who is frozen), lets a test lose the controller after any write or
+action, and keeps the ledger that the invariants are judged by. Never imports the runtime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from podferry.api.migration import (
+    Claim,
+    ConditionStatus,
+    Decision,
+    Endpoint,
+    Migration,
+    MigrationSpec,
+    MigrationStatus,
+    OwnerRef,
+    WorkloadKind,
+    WorkloadRef,
+)
+from podferry.controller.core import actions as act
+from podferry.controller.core.advance import advance
+from podferry.controller.core.status import TERMINAL_VALUES, stamp
+from podferry.controller.core.view import View
+from podferry.wire.stages import Observed, Order, Progress, Role, SourceStage, TargetStage, Verdict
+
+UID = "00000000-0000-4000-8000-00000000000a"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Crash(Exception):
+    """The controller died here."""
+
+
+@dataclass
+class Copy:
+    """One copy of the workload's memory."""
+
+    alive: bool = True
+    frozen: bool = False
+    complete: bool = True
+
+    @property
+    def runs(self) -> bool:
+        return self.alive and not self.frozen
+
+
+@dataclass
+class World:
+    kind: str  # ReplicaSet, Job, StatefulSet or Pod
+    fail_at: str = ""  # a stage at which its agent fails
+    now: datetime = START
+    source: Copy = field(default_factory=Copy)
+    target: Copy | None = None
+    pods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stages: dict[Role, str] = field(default_factory=lambda: {Role.SOURCE: "", Role.TARGET: ""})
+    answers: dict[Role, Observed] = field(default_factory=dict)
+    claimed_by: str = ""
+    owner_alive: bool = True
+    finalizer: bool = True
+    status: MigrationStatus = field(default_factory=MigrationStatus)
+    cancel: bool = False
+    crash_at: int = -1
+    tick: int = 0
+    made: int = 0
+    violations: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pods["app"] = self._pod("app", "u-source", "node-a", labels={
+            "app": "app", "pod-template-hash": "h", "controller-uid": "o",
+            "batch.kubernetes.io/controller-uid": "o"}, owned=True)  # fmt: skip
+        accepted = ConditionStatus("Accepted", "True", "ChecksPassed", "", stamp(self.now))
+        self.status = MigrationStatus(
+            phase="PreparingTarget",
+            conditions=(accepted,),
+            copy="StopAndCopy",
+            owner=None if self.kind == "Pod" else OwnerRef(self.kind, "owner", "o"),
+            source=Endpoint("node-a", "10.0.0.1", "app", "u-source", "c", "containerd://src"),
+            target=Endpoint("node-b", "10.0.0.2"),
+            attempt=1,
+            started_at=stamp(self.now),
+        )
+
+    # -- one life of the controller ------------------------------------------------------------
+    def reconcile(self) -> bool:
+        """One reconcile; True when the Migration ended and is released. Raises Crash."""
+        step = advance(self.view())
+        if step.status != self.status:
+            if step.status.decision is not self.status.decision:
+                assert self.status.decision is Decision.UNDECIDED, "a second decision"
+                assert step.decides
+            self.status = step.status
+        self._point()
+        for action in step.actions:
+            self._do(action)
+            self._judge()
+            self._point()
+        self.now += timedelta(seconds=step.requeue_after_seconds or 0.05)
+        self._world_moves()
+        self._judge()
+        return self.status.phase in TERMINAL_VALUES and not self.finalizer
+
+    def view(self) -> View:
+        migration = Migration(
+            "ns", "m", UID, 1, "1", False, ("f",) if self.finalizer else (), stamp(START),
+            MigrationSpec(WorkloadRef(WorkloadKind.POD, "app"), cancel=self.cancel), self.status,
+        )  # fmt: skip
+        owner = {"metadata": {"uid": "o"}, "spec": {"replicas": 1}} if self.owner_alive else None
+        ages = {role: 0.0 if role in self.answers else float("inf") for role in Role}
+        return View(
+            migration, self.now, dict(self.pods), {}, owner,
+            source=self._fresh(Role.SOURCE), source_age_seconds=ages[Role.SOURCE],
+            target=self._fresh(Role.TARGET), target_age_seconds=ages[Role.TARGET],
+        )  # fmt: skip
+
+    def _fresh(self, role: Role) -> Observed | None:
+        """An agent's last answer with its live facts as they are now."""
+        last = self.answers.get(role)
+        if last is None:
+            return None
+        if role is Role.SOURCE:
+            facts = {"alive": self.source.alive, "frozen": self.source.frozen}
+        else:
+            facts = {"claimed": bool(self.claimed_by), "claimPodUID": self.claimed_by}
+        return replace(last, facts={**last.facts, **facts})
+
+    def _point(self) -> None:
+        self.tick += 1
+        if self.tick == self.crash_at:
+            raise Crash
+
+    # -- what actions do -----------------------------------------------------------------------
+    def _do(self, action: act.Action) -> None:
+        if isinstance(action, act.OrderAgent):
+            self.answers[action.order.role] = self._agent(action.order)
+        elif isinstance(action, act.DetachSource):
+            for name in action.labels:
+                self.pods["app"]["metadata"]["labels"].pop(name, None)
+            notes = self.pods["app"]["metadata"]["annotations"]
+            notes["podferry.dev/detached-labels"] = "{}"
+        elif isinstance(action, act.ReattachSource):
+            self.pods["app"]["metadata"]["labels"].update(action.labels)
+            self.pods["app"]["metadata"]["annotations"].pop("podferry.dev/detached-labels", None)
+        elif isinstance(action, act.CreatePod):
+            self._create(action.manifest)
+        elif isinstance(action, act.DeletePod):
+            self._delete(action)
+        elif isinstance(action, act.RemoveFinalizer):
+            self.finalizer = False
+
+    def _create(self, manifest: dict[str, Any]) -> None:
+        name = manifest["metadata"]["name"]
+        if name in self.pods:
+            if self.pods[name]["metadata"]["annotations"].get("podferry.dev/restore"):
+                return
+            raise Crash  # the executor refuses: the source object is still there
+        self.made += 1
+        pod = self._pod(name, f"u-{self.made}", "node-b")
+        pod["metadata"]["annotations"] = dict(manifest["metadata"]["annotations"])
+        pod["spec"] = {**manifest["spec"], "nodeName": "node-b"}
+        self.pods[name] = pod
+
+    def _delete(self, action: act.DeletePod) -> None:
+        pod = self.pods.get(action.pod)
+        if pod is None or pod["metadata"]["uid"] != action.uid:
+            return
+        del self.pods[action.pod]
+        if self.target is not None and self.claimed_by == action.uid and self.target.runs:
+            self.violations.append("the running target's pod was deleted")
+        if self.claimed_by == action.uid:
+            self.claimed_by = ""
+        held = self.source.frozen and self.stages[Role.SOURCE] in ("Frozen", "Sealed")
+        if action.uid == "u-source" and not held:
+            self.source.alive = False  # kubelet ends what nobody holds
+
+    def _agent(self, order: Order) -> Observed:
+        role = order.role
+        if order.stage == self.fail_at:
+            error = {"reason": "Injected", "message": "injected failure"}
+            stage = self.stages[role]
+            return Observed(UID, 1, role, stage, order.stage, Progress.FAILED, error)
+        done = self._source(order) if role is Role.SOURCE else self._target(order)
+        if done:
+            self.stages[role] = order.stage
+        progress = Progress.REACHED if done else Progress.WORKING
+        facts: dict[str, Any] = {}
+        if role is Role.SOURCE and self.stages[role] in ("Frozen", "Sealed", "Released"):
+            facts = {"frozenAt": START.timestamp()}
+        elif role is Role.TARGET and self.stages[role] in ("Resumed", "Forgotten"):
+            facts = {"resumedAt": START.timestamp() + 1, "resumedPodUID": self.claimed_by}
+        return Observed(UID, 1, role, self.stages[role], order.stage, progress, None, facts)
+
+    def _source(self, order: Order) -> bool:
+        stage, at = order.stage, self.stages[Role.SOURCE]
+        if stage == SourceStage.FROZEN.value and at in ("", "Prepared"):
+            self.source.frozen = True
+        elif stage == SourceStage.SEALED.value and at != "Sealed":
+            assert self.source.frozen or not self.source.alive, "sealed a running source"
+        elif stage == SourceStage.RELEASED.value:
+            assert order.verdict is Verdict.COMMITTED
+            self.source.alive = False
+        elif stage == SourceStage.THAWED.value:
+            assert at != "Sealed" or order.verdict is Verdict.ROLLED_BACK
+            self.source.frozen = False
+        return True
+
+    def _target(self, order: Order) -> bool:
+        stage, at = order.stage, self.stages[Role.TARGET]
+        if stage == TargetStage.REHEARSED.value and at != stage:
+            self.target = Copy(frozen=True)
+        elif stage == TargetStage.RESUMED.value and at != stage:
+            assert order.verdict is Verdict.COMMITTED
+            if order.params["sameName"]:
+                wanted = order.params.get("finalPodUID")
+                if not wanted:
+                    return False
+                self.claimed_by = wanted
+            assert self.target is not None
+            self.target.frozen = False
+        elif stage == TargetStage.ABORTED.value:
+            assert at not in ("Resumed", "Forgotten")
+            self.target = None
+        return True
+
+    # -- what the cluster does by itself -------------------------------------------------------
+    def _world_moves(self) -> None:
+        if self.kind in ("ReplicaSet", "Job") and self.owner_alive:
+            self._owner_of_labels()
+        if self.kind == "StatefulSet" and "app" not in self.pods and self.owner_alive:
+            self._owner_makes("app", "final")
+        for pod in self.pods.values():
+            role = pod["metadata"]["annotations"].get("podferry.dev/restore-role")
+            if role in ("replacement", "rehearsal") and not self.claimed_by:
+                if self.stages[Role.TARGET] == "Prepared":
+                    self.claimed_by = pod["metadata"]["uid"]
+
+    def _owner_of_labels(self) -> None:
+        source = self.pods.get("app")
+        if source is not None:
+            selector = "pod-template-hash" if self.kind == "ReplicaSet" else "controller-uid"
+            own = selector in source["metadata"]["labels"]
+            source["metadata"]["ownerReferences"] = self._reference() if own else []
+        mine = [
+            pod for pod in self.pods.values() if pod["metadata"].get("ownerReferences")
+        ]  # fmt: skip
+        if not mine and self.status.source_detached:
+            self._owner_makes("app-2", "replacement")
+
+    def _owner_makes(self, name: str, role: str) -> None:
+        """The webhook lets exactly one claimed pod through and refuses every other."""
+        same_name = role == "final"
+        if self.status.decision is Decision.ROLLED_BACK:
+            return
+        if not same_name and (
+            self.status.claim is not None or self.status.decision is not Decision.UNDECIDED
+        ):
+            return
+        if same_name and self.status.decision is not Decision.COMMITTED:
+            return
+        self.made += 1
+        pod = self._pod(name, f"u-{self.made}", "node-b", owned=True)
+        pod["metadata"]["annotations"] = {
+            "podferry.dev/restore": f"{UID}.1", "podferry.dev/restore-role": role,
+        }  # fmt: skip
+        self.pods[name] = pod
+        self.status = replace(self.status, claim=Claim("t", 1, stamp(self.now)))
+
+    def _pod(
+        self, name: str, uid: str, node: str, *, labels: dict[str, str] | None = None,
+        owned: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
+        metadata: dict[str, Any] = {
+            "name": name, "namespace": "ns", "uid": uid, "annotations": {},
+            "labels": dict(labels or {"app": "app", "pod-template-hash": "h"}),
+        }  # fmt: skip
+        if owned and self.kind != "Pod":
+            metadata["ownerReferences"] = self._reference()
+        return {"metadata": metadata, "spec": {"nodeName": node}, "status": {"phase": "Running"}}
+
+    def _reference(self) -> list[dict[str, Any]]:
+        return [{"kind": self.kind, "name": "owner", "uid": "o", "controller": True}]
+
+    # -- the invariants ------------------------------------------------------------------------
+    def _judge(self) -> None:
+        if self.source.runs and self.target is not None and self.target.runs:
+            self.violations.append(f"two copies run at point {self.tick}")
+        target_lives = self.target is not None and self.target.alive and self.target.complete
+        if not self.source.alive and not target_lives:
+            self.violations.append(f"no copy is left at point {self.tick}")
+        if not self.source.alive and self.target is not None and not self.target.runs:
+            self.violations.append(f"the source was destroyed before the target ran ({self.tick})")

@@ -1,0 +1,131 @@
+"""`install` and `uninstall` with a kubectl that only writes down what it was asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from podferry.cli.main import cli
+
+SCRIPT = """#!/bin/sh
+echo "$@" >> {log}
+case "$*" in
+{cases}
+esac
+"""
+
+
+class Kubectl:
+    """Answers by shell patterns; `asked` is what was called, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log, self._program = folder / "log", folder / "kubectl"
+        self.answer({})
+
+    def answer(self, cases: dict[str, str]) -> None:
+        lines = "\n".join(f"{pattern}) {action} ;;" for pattern, action in cases.items())
+        self._program.write_text(SCRIPT.format(log=self._log, cases=lines or "never) ;;"))
+        self._program.chmod(0o755)
+
+    @property
+    def asked(self) -> list[str]:
+        return self._log.read_text().splitlines() if self._log.exists() else []
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubectl:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return Kubectl(tmp_path)
+
+
+@pytest.fixture
+def manifests(tmp_path: Path) -> Path:
+    folder = tmp_path / "setup"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text("resources: []\n")
+    return folder
+
+
+def call(*args: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(arg) for arg in args])
+
+
+def test_install_applies_then_waits_for_controller_and_agents(
+    kubectl: Kubectl, manifests: Path
+) -> None:
+    done = call("install", "--manifests", manifests, "--context", "prod")
+    assert done.exit_code == 0, done.output
+    asked = [line.removeprefix("--context=prod ") for line in kubectl.asked]
+    assert [line.split()[0] for line in asked] == ["version", "apply", "wait", "rollout", "rollout"]
+    assert f"-k {manifests}" in asked[1]
+    assert "deployment/podferry-controller" in asked[3]
+    assert "daemonset/podferry-agent" in asked[4]
+    assert "controller and agents are ready" in done.output
+
+
+def test_agents_that_do_not_come_up_are_shown_with_their_pods(
+    kubectl: Kubectl, manifests: Path
+) -> None:
+    kubectl.answer(
+        {
+            "rollout*daemonset*": "echo 'timed out' >&2; exit 1",
+            "get*pods*": "echo 'podferry-agent-x  Init:Error'",
+        }
+    )
+    done = call("install", "--manifests", manifests)
+    assert done.exit_code == 1
+    assert "daemonset/podferry-agent is not ready" in done.output
+    assert "podferry-agent-x  Init:Error" in done.output
+
+
+def test_a_cluster_that_does_not_answer_is_found_before_anything_is_applied(
+    kubectl: Kubectl, manifests: Path
+) -> None:
+    kubectl.answer({"version*": "echo 'connection refused' >&2; exit 1"})
+    done = call("install", "--manifests", manifests)
+    assert done.exit_code == 1
+    assert "connection refused" in done.output
+    assert len(kubectl.asked) == 1
+
+
+def test_a_folder_without_a_kustomization_is_refused(kubectl: Kubectl, tmp_path: Path) -> None:
+    done = call("install", "--manifests", tmp_path)
+    assert done.exit_code == 1
+    assert f"no kustomization in {tmp_path}" in done.output
+    assert kubectl.asked == []
+
+
+def test_without_kubectl_there_is_one_line_that_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = call("install")
+    assert done.exit_code == 1
+    assert done.output.startswith("podferry: no kubectl on PATH")
+
+
+def test_uninstall_is_refused_while_something_is_being_moved(
+    kubectl: Kubectl, manifests: Path
+) -> None:
+    going = {"metadata": {"name": "web-1", "namespace": "shop"}, "status": {"phase": "Freezing"}}
+    over = {"metadata": {"name": "web-0", "namespace": "shop"}, "status": {"phase": "Succeeded"}}
+    text = json.dumps({"items": [going, over]})
+    kubectl.answer({"get*migrations*": f"echo '{text}'"})
+    done = call("uninstall", "--manifests", manifests)
+    assert done.exit_code == 1
+    assert "1 migrations are going on (shop/web-1)" in done.output
+    assert not any(line.startswith("delete") for line in kubectl.asked)
+
+
+def test_uninstall_removes_migrations_before_the_controller_that_ends_them(
+    kubectl: Kubectl, manifests: Path
+) -> None:
+    kubectl.answer({"get*migrations*": """echo '{"items": []}'"""})
+    done = call("uninstall", "--manifests", manifests)
+    assert done.exit_code == 0, done.output
+    deleted = [line for line in kubectl.asked if line.startswith("delete")]
+    assert deleted[0].startswith("delete migrations.podferry.dev -A --all")
+    assert f"-k {manifests}" in deleted[1]
