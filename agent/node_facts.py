@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from importlib import metadata
 from typing import Any
 
+from podferry import __version__
 from podferry.agent.node import Node
 from podferry.agent.ops.host import Host
 from podferry.wire import names
@@ -24,7 +24,7 @@ def collect(node: Node, node_name: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "node": node_name,
         "bootID": node.boot_id(),
-        "agentVersion": metadata.version("podferry"),
+        "agentVersion": __version__,
         "criuVersion": criu,
         "runcVersion": runc,
         "containerdVersion": containerd,

@@ -1,7 +1,7 @@
 """Whether the memory images that a page server wrote are whole. Reads CRIU's pagemap images.
 
-Owns: the sum of pages each pagemap promises against the bytes of its pages file: CRIU itself
-restores a cut off pages file without a word on some paths. Never changes an image.
+Owns: the sum of pages each pagemap promises against the bytes of its pages file, for a stream that
+broke must not be found out by a running container. Never changes an image.
 """
 
 from __future__ import annotations

@@ -205,9 +205,7 @@ class Target:
         host = self._node.host
         cgroup = operations.cgroup_of(host, identity)
         if not cgroup.pids():
-            raise AgentError(
-                "TargetDead", f"container {identity[:12]} has no task left to resume"
-            )
+            raise AgentError("TargetDead", f"container {identity[:12]} has no task left to resume")
         mark = {"podUID": claim.pod_uid, "containerID": identity, "at": time.time()}
         files.write_json(f"{side.folder}/RESUMING", mark)
         operations.thaw_cgroup(host, identity)

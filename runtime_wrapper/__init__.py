@@ -1,1 +1,1 @@
-"""podferry-runc: holds and restores containers in runc's place. Runs alone, from the node's disk."""
+"""podferry-runc: holds and restores containers in runc's place; runs from the node's disk."""

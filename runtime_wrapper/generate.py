@@ -6,7 +6,7 @@ from pathlib import Path
 
 from podferry.wire import names
 
-TEMPLATE = Path(__file__).with_name("wrapper.in.py")
+TEMPLATE = Path(__file__).with_name("wrapper.py.in")
 CONSTANTS = (
     "ANNOTATION_RESTORE",
     "ANNOTATION_RESTORE_ROLE",

@@ -15,6 +15,8 @@ need ip iproute2
 need nsenter util-linux
 need mkfs.ext4 e2fsprogs
 need tar tar
+need pkg-config pkg-config
+need nft nftables
 need iptables iptables
 [ -e /usr/include/seccomp.h ] || packages+=(libseccomp-dev)
 [ -e /usr/include/stdio.h ] || packages+=(libc6-dev)

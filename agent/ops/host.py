@@ -67,7 +67,7 @@ class Host:
     ) -> Completed:
         """Run to the end. A time-out is returncode 124, never an exception."""
         try:
-            done = subprocess.run(  # noqa: PLW1510 (callers read the code)
+            done = subprocess.run(
                 self.argv(argv), capture_output=True, text=True, timeout=timeout, input=stdin
             )
         except subprocess.TimeoutExpired:

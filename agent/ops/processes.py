@@ -12,7 +12,8 @@ from pathlib import Path
 def command_line(pid: int) -> str:
     """The command line of a process, empty when it is gone."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return raw.replace(b"\0", b" ").decode(errors="replace")
     return ""
 
 

@@ -103,7 +103,7 @@ def _why_not_ready(view: View) -> str:
     )
 
 
-def _target_pod(view: View) -> dict[str, object] | None:
+def _target_pod(view: View) -> pods.RawPod | None:
     status = view.migration.status
     role = pods.ROLE_REHEARSAL if owners.keeps_name(status.owner) else pods.ROLE_REPLACEMENT
     return pods.find(view.pods, view.migration.uid, status.attempt, role)

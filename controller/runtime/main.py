@@ -18,10 +18,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import structlog
-from podferry.controller.core.advance import advance
 
 from podferry.api import serde
 from podferry.api.clock import SystemClock
+from podferry.controller.core.advance import advance
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.certificates import CertificateFiles
 from podferry.controller.runtime.executor import Executor

@@ -73,7 +73,8 @@ def from_dict(cls: type[T], raw: Any, *, path: str = "") -> T:
     """
     if not isinstance(raw, dict):
         raise _invalid(path or cls.__name__, raw, "it must be a map of fields")
-    kinds, values = hints(cls), {}
+    values: dict[str, Any] = {}
+    kinds = hints(cast(Any, cls))
     for field in dataclasses.fields(cast(Any, cls)):
         name = camel(field.name)
         where = f"{path}.{name}" if path else name

@@ -13,15 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _crd() -> str:
-    from podferry.api import crd
+    from podferry.api.crd import render
 
-    return crd.render()
+    return render()
 
 
 def _wrapper() -> str:
-    from podferry.runtime_wrapper import generate
+    from podferry.runtime_wrapper.generate import render
 
-    return generate.render()
+    return render()
 
 
 FILES: dict[str, Callable[[], str]] = {

@@ -234,9 +234,9 @@ class World:
             self._owner_makes("app", "final")
         for pod in self.pods.values():
             role = pod["metadata"]["annotations"].get("podferry.dev/restore-role")
-            if role in ("replacement", "rehearsal") and not self.claimed_by:
-                if self.stages[Role.TARGET] == "Prepared":
-                    self.claimed_by = pod["metadata"]["uid"]
+            early = role in ("replacement", "rehearsal") and not self.claimed_by
+            if early and self.stages[Role.TARGET] == "Prepared":
+                self.claimed_by = pod["metadata"]["uid"]
 
     def _owner_of_labels(self) -> None:
         source = self.pods.get("app")
