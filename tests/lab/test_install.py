@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def until(what: str, seen: Callable[[], Any], *, seconds: float = 60) -> Any:
 
 
 @pytest.fixture(scope="module")
-def installed(lab: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def installed(lab: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     """The lab with podferry in it."""
     image = tmp_path_factory.mktemp("podferry") / "podferry.tar"
     build_podferry_image(out=image, progress=lambda _line: None)
@@ -42,7 +42,7 @@ def installed(lab: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     lab.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(OVERLAY))
     for part in ("deployment/podferry-controller", "daemonset/podferry-agent"):
         lab.kubectl("rollout", "status", part, "-n", SYSTEM, "--timeout=180s")
-    yield lab
+    return lab
 
 
 def leader(cluster: Cluster) -> str:
