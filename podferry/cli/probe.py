@@ -14,26 +14,23 @@ import click
 
 from podferry.api.errors import PreconditionError
 from podferry.api.migration import WorkloadRef
-from podferry.cli import exits, nodes, values, visible
+from podferry.api.reasons import Reason
+from podferry.cli import exits, nodes, values
 from podferry.cli.resolve import pod_of
 from podferry.cli.session import cluster_options, namespace_option, talk
 from podferry.cli.show import cluster_of, output_option
+from podferry.controller.core.view import NodeView
+from podferry.controller.runtime.node_view import node_view, requested_by_node
 from podferry.kube import paths
 from podferry.kube.client import ApiClient
+from podferry.strategies.container import preflight
+from podferry.strategies.container.finding import Finding
 
 Object = dict[str, Any]
 ONLY_THE_AGENT = (
-    "io_uring, MPTCP, kinds of sockets and devices in use, resident memory: only the node's agent "
-    "can see them; they are checked when a migration is asked for and again right before the freeze"
+    "io_uring, MPTCP, kinds of sockets, devices in use, resident memory: only the node's agent can "
+    "see them; it is asked when a migration is requested, and again right before the freeze"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that forbids the move, and the way out."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +83,44 @@ async def judge(client: ApiClient, namespace: str, ref: WorkloadRef, target: str
     try:
         pod = await pod_of(client, namespace, ref)
     except PreconditionError as error:
-        found = Finding(str(error.reason), error.message)
+        found = Finding(Reason(error.reason), error.message)
         return Verdict(label, "-", "-", (found,), (), ())
-    source = str((pod.get("spec") or {}).get("nodeName") or "-")
-    blockers = [Finding(reason, message) for reason, message in visible.blockers(pod)]
-    listed = (await client.list(paths.nodes()))["items"]
-    names = [str(node["metadata"]["name"]) for node in listed]
-    if target is not None and target not in names:
-        text = f"there is no node {target}; there are {', '.join(names)}"
-        blockers.append(Finding("UnknownNode", text))
-    targets, refused = _targets(listed, source, target)
-    name = str(pod["metadata"]["name"])
-    return Verdict(label, name, source, tuple(blockers), tuple(targets), tuple(refused))
+    requested = requested_by_node((await client.list(paths.pods(None)))["items"])
+    seen = {
+        str(raw["metadata"]["name"]): node_view(raw, requested=requested, facts=nodes.facts_of(raw))
+        for raw in (await client.list(paths.nodes()))["items"]
+    }
+    return verdict_of(label, pod, seen, target)
 
 
-def _targets(
-    listed: list[Object], source: str, target: str | None
-) -> tuple[list[str], list[tuple[str, str]]]:
-    told = {str(node["metadata"]["name"]): nodes.facts_of(node) for node in listed}
+def verdict_of(label: str, pod: Object, seen: dict[str, NodeView], target: str | None) -> Verdict:
+    """Judge a pod and the nodes with the strategy's own checks. Pure."""
+    name, home = str(pod["metadata"]["name"]), str((pod.get("spec") or {}).get("nodeName") or "-")
+    blockers = preflight.check_pod(pod)
+    source = seen.get(home)
+    if target is not None and target not in seen:
+        text = f"node {target} does not exist; known: {', '.join(sorted(seen))}"
+        blockers.append(Finding(Reason.UNKNOWN_NODE, text))
+    if source is None:
+        return Verdict(label, name, home, tuple(blockers), (), ())
+    blockers += _seen(preflight.check_source(source), source)
     targets, refused = [], []
-    for node in listed:
-        name = str(node["metadata"]["name"])
-        if target not in (None, name):
+    for node in seen.values():
+        if target not in (None, node.name):
             continue
-        why = visible.not_a_target(node, told[name], told.get(source), source=source)
-        if why:
-            refused.append((name, why))
+        findings = _seen(preflight.check_target(pod, source, node), node)
+        if findings:
+            refused.append((node.name, f"{findings[0].reason}: {findings[0].message}"))
         else:
-            targets.append(name)
-    return targets, refused
+            targets.append(node.name)
+    return Verdict(label, name, home, tuple(blockers), tuple(targets), tuple(refused))
+
+
+def _seen(findings: list[Finding], node: NodeView) -> list[Finding]:
+    """Leave out that no agent answers: without published facts it cannot be known from here."""
+    if node.facts is not None:
+        return findings
+    return [finding for finding in findings if finding.reason is not Reason.AGENT_MISSING]
 
 
 def as_text(verdict: Verdict) -> str:
@@ -125,8 +131,8 @@ def as_text(verdict: Verdict) -> str:
     lines += [f"  ✓ target {name}" for name in verdict.targets]
     lines += [f"  - not {name}: {why}" for name, why in verdict.refused]
     if not verdict.targets and not verdict.blockers:
-        lines.append("  ✗ NoEligibleTarget: no node can take it")
-    lines.append(f"  ? {ONLY_THE_AGENT}")
+        lines.append(f"  ✗ {Reason.NO_ELIGIBLE_TARGET}: no node can take it")
+    lines.append(f"  ? not checked: {ONLY_THE_AGENT}")
     return "\n".join(lines)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 from podferry.api.migration import WorkloadKind, WorkloadRef
+from podferry.api.quantity import parse_duration
 
 KINDS = {
     "pod": WorkloadKind.POD,
@@ -29,8 +29,6 @@ SHORT = {
 }
 LONGEST_SECONDS = 24 * 3600.0
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def workload(text: str) -> WorkloadRef:
@@ -63,15 +61,9 @@ def duration(text: str, *, least: float = 0.001, most: float = LONGEST_SECONDS) 
     Raises:
         ValueError: not a duration, no unit, or outside `least` to `most` [s].
     """
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(
-            f"{text!r} is not a duration; give a positive number with a unit (ms, s, m, h), "
-            "such as 500ms or 1m30s"
-        )
-    seconds = math.fsum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    seconds = parse_duration(text)
     if not least <= seconds <= most:
-        raise ValueError(f"{text!r} is {seconds:g} s; allowed: {least:g} s to {most:g} s")
+        raise ValueError(f'duration "{text}" is {seconds:g} s; allowed: {least:g} s to {most:g} s')
     return seconds
 
 

@@ -78,8 +78,8 @@ def check_budget(
         findings.append(
             Finding(
                 Reason.FREEZE_OVER_BUDGET,
-                f"{said} is above maxFreezeSeconds {max_freeze_seconds:g} s; allow"
-                f" {p95:.1f} s, or choose copy PostCopy, which hardly grows with the memory",
+                f"{said} is above maxFreezeSeconds {max_freeze_seconds:g} s; raise that above"
+                f" {p95:.2f} s, or leave the copy mode to Auto, which takes the one that fits",
             )
         )
     liveness = _liveness_seconds(pod)
@@ -99,7 +99,8 @@ def check_budget(
             Finding(
                 Reason.HOLD_TOO_LONG,
                 f"{said}, dump and restore together, is above {LONGEST_HOLD_SECONDS:g} s, as long"
-                " as kubelet surely waits for the target's container; choose copy PostCopy",
+                " as kubelet surely waits for the target's container; PostCopy moves more memory"
+                " within that",
             )
         )
     return findings

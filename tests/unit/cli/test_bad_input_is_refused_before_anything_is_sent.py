@@ -19,13 +19,14 @@ BAD = {
     "empty node": (["pod/web", "--to", ""], "--to: name of the node ''"),
     "unknown strategy": (["pod/web", "--strategy", "Teleport"], "'Teleport' is not one of"),
     "unknown copy mode": (["pod/web", "--copy", "Twice"], "'Twice' is not one of"),
-    "negative freeze": (["pod/web", "--max-freeze", "-1s"], "--max-freeze: '-1s' is not a"),
-    "freeze of nothing": (["pod/web", "--max-freeze", "0s"], "--max-freeze: '0s' is 0 s; allowed"),
-    "freeze without unit": (["pod/web", "--max-freeze", "500"], "give a positive number with a"),
-    "freeze of a year": (["pod/web", "--max-freeze", "9000h"], "allowed: 0.001 s to 3600 s"),
-    "not a number": (["pod/web", "--max-freeze", "nan"], "'nan' is not a duration"),
-    "negative deadline": (["pod/web", "--deadline", "-5m"], "--deadline: '-5m' is not a"),
-    "deadline of a month": (["pod/web", "--deadline", "720h"], "allowed: 1 s to 86400 s"),
+    "negative freeze": (["pod/web", "--max-freeze", "-1s"], '--max-freeze: duration "-1s" is neg'),
+    "freeze of nothing": (["pod/web", "--max-freeze", "0s"], 'duration "0s" is 0 s; allowed'),
+    "freeze without unit": (["pod/web", "--max-freeze", "500"], 'duration "500" has no unit'),
+    "freeze of a year": (["pod/web", "--max-freeze", "9000h"], "is longer than 7 days"),
+    "freeze of a day": (["pod/web", "--max-freeze", "24h"], "allowed: 0.001 s to 3600 s"),
+    "not a number": (["pod/web", "--max-freeze", "nan"], 'duration "nan" cannot be read'),
+    "negative deadline": (["pod/web", "--deadline", "-5m"], '--deadline: duration "-5m" is neg'),
+    "deadline of two days": (["pod/web", "--deadline", "48h"], "allowed: 1 s to 86400 s"),
 }
 
 

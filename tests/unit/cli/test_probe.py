@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from podferry.cli import probe as probe_command
-from podferry.cli import visible
 from podferry.cli.main import cli
 from tests.unit.cli.conftest import Cluster, Object
+from tests.unit.cli.test_show import FACTS
 
 PODS = "/api/v1/namespaces/shop/pods"
 POD: Object = {
@@ -91,7 +91,7 @@ def test_an_unknown_target_names_the_known_ones(cluster: Cluster) -> None:
     prepared(cluster)
     done = call(cluster, "pod/web-1", "--to", "node-z")
     assert done.exit_code == 1
-    assert "UnknownNode: there is no node node-z; there are node-a, node-b" in done.output
+    assert "UnknownNode: node node-z does not exist; known: node-a, node-b" in done.output
 
 
 TAINT = [{"key": "gpu", "effect": "NoSchedule"}]
@@ -101,8 +101,8 @@ TAINT = [{"key": "gpu", "effect": "NoSchedule"}]
     ("other", "said"),
     [
         (node("node-b", ready=False), "TargetNotReady"),
-        (node("node-b", unschedulable=True), "TargetCordoned: kubectl uncordon node-b"),
-        (node("node-b", taints=TAINT), "TargetTainted: gpu"),
+        (node("node-b", unschedulable=True), "TargetCordoned"),
+        (node("node-b", taints=TAINT), "TargetTainted"),
     ],
 )
 def test_a_node_that_cannot_take_it_is_named_with_why(
@@ -115,42 +115,23 @@ def test_a_node_that_cannot_take_it_is_named_with_why(
     assert "NoEligibleTarget" in done.output
 
 
-def owned(kind: str) -> Object:
-    return {"ownerReferences": [{"kind": kind, "name": "x", "uid": "o", "controller": True}]}
+def test_what_the_pod_itself_forbids_is_listed_with_the_way_out(cluster: Cluster) -> None:
+    prepared(cluster)
+    cluster.server.patch(f"{PODS}/web-1", {"spec": {"runtimeClassName": None, "hostPID": True}})
+    done = call(cluster, "pod/web-1")
+    assert done.exit_code == 1
+    assert "cannot be moved" in done.output
+    assert "✗ NotOptedIn: " in done.output
+    assert "podferry.dev/migratable" in done.output
+    assert "✗ HostNamespaces: " in done.output
 
 
-CHANGES: dict[str, tuple[Object, str]] = {
-    "daemon set": ({"metadata": owned("DaemonSet")}, "OwnerNotSupported"),
-    "static pod": ({"metadata": {"annotations": {visible.MIRROR: "x"}}}, "StaticPod"),
-    "pending": ({"status": {"phase": "Pending"}}, "NotRunning"),
-    "going": ({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, "NotRunning"),
-    "no runtime class": ({"spec": {"runtimeClassName": "runc"}}, "NotOptedIn"),
-    "host network": ({"spec": {"hostNetwork": True}}, "HostNetwork"),
-    "host pid": ({"spec": {"hostPID": True}}, "HostNamespaces"),
-    "shared pids": ({"spec": {"shareProcessNamespace": True}}, "SharedProcessNamespace"),
-    "two": ({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}}, "SeveralContainers"),
-    "init": ({"spec": {"initContainers": [{"name": "a"}]}}, "InitContainers"),
-    "tty": ({"spec": {"containers": [{"name": "a", "tty": True}]}}, "TerminalAttached"),
-    "stdin": ({"spec": {"containers": [{"name": "a", "stdin": True}]}}, "TerminalAttached"),
-    "gpu": (
-        {"spec": {"containers": [{"name": "a", "resources": {"limits": {"x.com/gpu": 1}}}]}},
-        "Devices",
-    ),
-    "host path": ({"spec": {"volumes": [{"name": "v", "hostPath": {"path": "/x"}}]}}, "HostPath"),
-    "claim": (
-        {"spec": {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}},
-        "PersistentVolume",
-    ),
-}
-
-
-@pytest.mark.parametrize(("change", "reason"), CHANGES.values(), ids=CHANGES.keys())
-def test_each_obstacle_has_its_reason_and_is_the_only_one(change: Object, reason: str) -> None:
-    pod = copy.deepcopy(POD)
-    for part, more in change.items():
-        pod[part].update(more)
-    assert [found for found, _ in visible.blockers(pod)] == [reason]
-
-
-def test_a_plain_pod_has_no_obstacle() -> None:
-    assert visible.blockers(POD) == []
+def test_a_processor_that_lacks_features_is_seen_in_the_published_facts(cluster: Cluster) -> None:
+    rich, poor = ({**FACTS, "cpuFeatures": found} for found in (["avx", "avx2"], ["avx"]))
+    here, there = node("node-a"), node("node-b")
+    here["metadata"]["annotations"] = {"podferry.dev/facts": json.dumps(rich)}
+    there["metadata"]["annotations"] = {"podferry.dev/facts": json.dumps(poor)}
+    prepared(cluster, here, there)
+    done = call(cluster, "pod/web-1")
+    assert done.exit_code == 1
+    assert "MissingCPUFeatures" in done.output

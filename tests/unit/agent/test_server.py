@@ -1,0 +1,312 @@
+"""Mutual TLS and who may do what, over real sockets with certificates made for the test."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import io
+import ssl
+import tarfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import IO, Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from podferry.agent import archive, server, tls, uploads
+from podferry.agent.engine import Engine, Side
+from podferry.agent.errors import AgentError, Refused
+from podferry.agent.store import Store
+from podferry.agent.transfer import Peer
+from podferry.wire import agent_api, names
+from podferry.wire.stages import Order, Role, Verdict
+
+UID = "8f14e45f-ceea-467f-a8f2-0123456789ab"
+
+
+class Authority:
+    """A certificate authority that lives for one test."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.certificate = self._sign("ca", self.key, ca=True)
+
+    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        own = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(issuer if ca else subject)
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca, None), critical=True)
+            .add_extension(
+                own if ca else x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own),
+                critical=False,
+            )
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        )
+        return builder.sign(self.key, hashes.SHA256())
+
+    def folder(self, path: Path, name: str) -> str:
+        path.mkdir(parents=True, exist_ok=True)
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = serialization.Encoding.PEM
+        (path / "tls.crt").write_bytes(self._sign(name, key, ca=False).public_bytes(pem))
+        (path / "ca.crt").write_bytes(self.certificate.public_bytes(pem))
+        plain = serialization.NoEncryption()
+        (path / "tls.key").write_bytes(
+            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+        )
+        return str(path)
+
+
+class Nothing:
+    """A handler that reaches every stage at once."""
+
+    async def reach(self, side: Side, stage: str, previous: asyncio.Task[None] | None) -> None:
+        (Path(side.folder) / "images").mkdir(exist_ok=True)
+        (Path(side.folder) / "streams").mkdir(exist_ok=True)
+
+    async def live_facts(self, side: Side) -> dict[str, Any]:
+        return {}
+
+
+class Services:
+    async def probe(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"ok": True, **body}
+
+    async def node(self) -> dict[str, Any]:
+        return {"node": "node-a"}
+
+    def upload(self, side: Side, kind: str, name: str) -> Callable[[IO[bytes]], object]:
+        if side.state.observed.stage != "Prepared":
+            raise Refused("NotReceiving", "rehearsed")
+        return uploads.reader(side.folder, kind, name)
+
+
+class Agent:
+    """A served agent and the certificates of its cluster."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.authority = path, Authority()
+        handler = Nothing()
+        self.engine = Engine(
+            Store(str(path / "state")), {Role.SOURCE: handler, Role.TARGET: handler}
+        )
+        self.identity = tls.Identity.load(
+            self.authority.folder(path / "server", names.AGENT_IDENTITY)
+        )
+        self.port = 0
+
+    def context(self, name: str, *, authority: Authority | None = None) -> ssl.SSLContext:
+        folder = (authority or self.authority).folder(self.path / f"client-{name}", name)
+        context = ssl.create_default_context(cafile=str(self.path / "server" / "ca.crt"))
+        context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
+        return context
+
+    async def ask(
+        self, context: ssl.SSLContext, method: str, path: str, body: Any = None
+    ) -> tuple[int, dict[str, Any]]:
+        async with aiohttp.ClientSession() as session:
+            answer = await session.request(
+                method,
+                f"https://127.0.0.1:{self.port}{path}",
+                json=body,
+                ssl=context,
+                server_hostname=names.AGENT_IDENTITY,
+            )
+            return answer.status, await answer.json()
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
+    served = Agent(tmp_path)
+    runner = web.AppRunner(server.application(served.engine, Services()))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=served.identity.server)
+    await site.start()
+    served.port = runner.addresses[0][1]
+    yield served
+    await runner.cleanup()
+
+
+def order(stage: str, role: Role = Role.TARGET, verdict: Verdict = Verdict.UNDECIDED) -> Order:
+    return Order(UID, 1, role, stage, verdict)
+
+
+PATH = agent_api.attempt(UID, 1, "target") + "?wait=5"
+
+
+async def prepare(agent: Agent) -> None:
+    controller = agent.context(names.CONTROLLER_IDENTITY)
+    status, answer = await agent.ask(controller, "PUT", PATH, order("Prepared").to_dict())
+    assert (status, answer["stage"]) == (200, "Prepared")
+
+
+async def test_a_client_without_a_certificate_is_refused(agent: Agent) -> None:
+    bare = ssl.create_default_context(cafile=str(agent.path / "server" / "ca.crt"))
+    with pytest.raises(aiohttp.ClientError):
+        await agent.ask(bare, "GET", agent_api.NODE)
+
+
+async def test_a_certificate_of_another_authority_is_refused(agent: Agent) -> None:
+    foreign = agent.context(names.CONTROLLER_IDENTITY, authority=Authority())
+    with pytest.raises(aiohttp.ClientError):
+        await agent.ask(foreign, "GET", agent_api.NODE)
+
+
+async def test_a_plain_connection_gets_no_answer(agent: Agent) -> None:
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(f"http://127.0.0.1:{agent.port}{agent_api.NODE}")
+
+
+async def test_an_older_tls_is_refused(agent: Agent) -> None:
+    old = agent.context(names.CONTROLLER_IDENTITY)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(aiohttp.ClientError):
+        await agent.ask(old, "GET", agent_api.NODE)
+
+
+async def test_a_certificate_with_another_name_is_forbidden(agent: Agent) -> None:
+    status, answer = await agent.ask(agent.context("stranger.dev"), "GET", agent_api.NODE)
+    assert (status, answer["reason"]) == (403, "UnknownIdentity")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", agent_api.NODE), ("POST", agent_api.PROBE), ("GET", PATH)],
+)
+async def test_an_agent_may_not_read_or_probe(agent: Agent, method: str, path: str) -> None:
+    status, _ = await agent.ask(agent.context(names.AGENT_IDENTITY), method, path, {})
+    assert status == 403
+
+
+async def test_an_agent_may_give_no_order_but_relay_a_verdict(agent: Agent) -> None:
+    peer = agent.context(names.AGENT_IDENTITY)
+    status, _ = await agent.ask(peer, "PUT", PATH, order("Prepared").to_dict())
+    assert status == 403
+    abort = order("Aborted", verdict=Verdict.ROLLED_BACK).to_dict()
+    status, answer = await agent.ask(peer, "PUT", PATH, abort)
+    assert (status, answer["stage"]) == (200, "Aborted")
+
+
+async def test_the_controller_may_order_read_and_probe(agent: Agent) -> None:
+    await prepare(agent)
+    controller = agent.context(names.CONTROLLER_IDENTITY)
+    assert (await agent.ask(controller, "GET", PATH))[1]["progress"] == "Reached"
+    assert (await agent.ask(controller, "GET", agent_api.NODE))[1] == {"node": "node-a"}
+    assert (await agent.ask(controller, "POST", agent_api.PROBE, {"container": "c"}))[0] == 200
+
+
+async def test_the_controller_may_not_upload(agent: Agent) -> None:
+    await prepare(agent)
+    controller = agent.context(names.CONTROLLER_IDENTITY)
+    path = agent_api.files(UID, 1, "images", "dump")
+    assert (await agent.ask(controller, "PUT", path, {}))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "status"),
+    [
+        ({"role": "target"}, PATH, 400),
+        ({**order("Prepared").to_dict(), "stage": "Sealed"}, PATH, 400),
+        (order("Prepared").to_dict(), PATH.replace("/1/", "/2/"), 400),
+        (order("Prepared").to_dict(), PATH.replace("wait=5", "wait=-1"), 400),
+        (order("Rehearsed").to_dict(), PATH, 409),
+        ([], PATH, 400),
+    ],
+)
+async def test_a_bad_order_is_refused_with_its_reason(
+    agent: Agent, body: Any, path: str, status: int
+) -> None:
+    controller = agent.context(names.CONTROLLER_IDENTITY)
+    found, answer = await agent.ask(controller, "PUT", path, body)
+    assert found == status
+    assert answer["reason"]
+    assert answer["message"]
+
+
+async def test_an_unknown_attempt_is_not_found(agent: Agent) -> None:
+    controller = agent.context(names.CONTROLLER_IDENTITY)
+    assert (await agent.ask(controller, "GET", PATH))[0] == 404
+
+
+async def test_images_and_folders_arrive_whole(agent: Agent, tmp_path: Path) -> None:
+    await prepare(agent)
+    upper = tmp_path / "upper"
+    upper.mkdir()
+    (upper / "file").write_bytes(b"x" * 3_000_000)
+    peer = Peer("127.0.0.1", agent.context(names.AGENT_IDENTITY), port=agent.port)
+
+    def images(out: IO[bytes]) -> None:
+        with tarfile.open(fileobj=out, mode="w|") as tar:
+            info = tarfile.TarInfo("core-1.img")
+            info.size = 4
+            tar.addfile(info, io.BytesIO(b"core"))
+
+    await peer.send((UID, 1), "images", "dump", images)
+    await peer.send((UID, 1), "rootfs", "upper", lambda out: archive.pack(str(upper), out))
+    await peer.send_manifest((UID, 1), {"images": {"core-1.img": 4}, "streams": ["rootfs/upper"]})
+    folder = agent.engine.get(UID, 1, Role.TARGET).folder
+    assert uploads.check_complete(folder)["streams"] == ["rootfs/upper"]
+    target = tmp_path / "target"
+    target.mkdir()
+    with open(uploads.stream_path(folder, "rootfs", "upper"), "rb") as stream:
+        archive.unpack(stream, str(target))
+    assert (target / "file").read_bytes() == b"x" * 3_000_000
+
+
+async def test_a_producer_that_breaks_leaves_no_stream(agent: Agent) -> None:
+    await prepare(agent)
+    peer = Peer("127.0.0.1", agent.context(names.AGENT_IDENTITY), port=agent.port)
+
+    def broken(out: IO[bytes]) -> None:
+        out.write(b"x" * 2_000_000)
+        raise archive.ArchiveError("device node")
+
+    with pytest.raises((archive.ArchiveError, AgentError)):
+        await peer.send((UID, 1), "rootfs", "upper", broken)
+    folder = agent.engine.get(UID, 1, Role.TARGET).folder
+    assert not Path(uploads.stream_path(folder, "rootfs", "upper")).exists()
+
+
+async def test_a_hostile_image_stream_is_refused_by_the_target(agent: Agent) -> None:
+    await prepare(agent)
+    peer = Peer("127.0.0.1", agent.context(names.AGENT_IDENTITY), port=agent.port)
+
+    def hostile(out: IO[bytes]) -> None:
+        with tarfile.open(fileobj=out, mode="w|") as tar:
+            tar.addfile(tarfile.TarInfo("../escaped.img"))
+
+    with pytest.raises(AgentError, match="BadArchive"):
+        await peer.send((UID, 1), "images", "dump", hostile)
+
+
+async def test_a_missing_image_is_named(agent: Agent) -> None:
+    await prepare(agent)
+    peer = Peer("127.0.0.1", agent.context(names.AGENT_IDENTITY), port=agent.port)
+    await peer.send_manifest((UID, 1), {"images": {"core-1.img": 4}, "streams": []})
+    with pytest.raises(AgentError, match=r"core-1\.img has 0 bytes"):
+        uploads.check_complete(agent.engine.get(UID, 1, Role.TARGET).folder)
+
+
+async def test_a_renewed_certificate_is_served_without_a_restart(agent: Agent) -> None:
+    assert agent.identity.refresh() is False
+    before = (agent.path / "server" / "tls.crt").read_bytes()
+    agent.authority.folder(agent.path / "server", names.AGENT_IDENTITY)
+    assert (agent.path / "server" / "tls.crt").read_bytes() != before
+    assert agent.identity.refresh() is True
+    assert (await agent.ask(agent.context(names.CONTROLLER_IDENTITY), "GET", "/v1/node"))[0] == 200
