@@ -143,7 +143,8 @@ class Engine:
             self._store.save(state)
         if ruling is Ruling.WORK:
             log.info("order accepted", **_words(order))
-            previous = side.task if side.task and not side.task.done() else None
+            working = before is not None and before.observed.progress is Progress.WORKING
+            previous = side.task if working else None
             side.task = asyncio.create_task(self._work(side, order.stage, previous))
         return side
 

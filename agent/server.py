@@ -23,6 +23,7 @@ from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
 
 log = structlog.get_logger("podferry.agent.server")
 MAX_WAIT_SECONDS = 60.0
+_PEER = web.RequestKey("peer", frozenset[str])
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _RELAYED = {
     SourceStage.RELEASED.value,
@@ -97,12 +98,12 @@ async def _identify(request: web.Request, handler: Answer) -> web.StreamResponse
             f" {names.CONTROLLER_IDENTITY} nor {names.AGENT_IDENTITY}",
             status=403,
         )
-    request["peer"] = peer
+    request[_PEER] = peer
     return await handler(request)
 
 
 def _require(request: web.Request, identity: str) -> None:
-    if identity not in request["peer"]:
+    if identity not in request[_PEER]:
         raise Refused(
             "Forbidden",
             f"{request.method} {request.path} is for {identity}, the certificate names"
@@ -121,7 +122,7 @@ class _Routes:
     async def put_order(self, request: web.Request) -> web.Response:
         """Accept an order and wait for its stage for at most `wait` seconds."""
         order = _order(request, await _body(request))
-        if names.CONTROLLER_IDENTITY not in request["peer"] and not (
+        if names.CONTROLLER_IDENTITY not in request[_PEER] and not (
             order.verdict is not Verdict.UNDECIDED and order.stage in _RELAYED
         ):
             raise Refused(

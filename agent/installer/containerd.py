@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import socket
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ DROP_IN = "/etc/containerd/conf.d/podferry.toml"
 IMPORTS = 'imports = ["/etc/containerd/conf.d/*.toml"]'
 SOCKET = "/run/containerd/containerd.sock"
 _PLUGINS = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}
-_RESTART_SECONDS = 60.0
+_RESTART_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 
 
@@ -34,8 +33,7 @@ class ConfigRefused(Exception):
 
 def schema(text: str) -> int:
     """Schema version of a main configuration; a drop-in of another version is not merged."""
-    found = re.search(r"^\s*version\s*=\s*(\d+)", text, re.MULTILINE)
-    return int(found[1]) if found else 3
+    return int(tomllib.loads(text).get("version", 1))
 
 
 def drop_in(version: int) -> str:
@@ -43,7 +41,7 @@ def drop_in(version: int) -> str:
     if version not in _PLUGINS:
         raise ConfigRefused(
             f"containerd's configuration has version {version}; podferry knows 2 and 3. Migrate it"
-            " with `containerd config migrate`"
+            " with `containerd config migrate`, then try again"
         )
     table = f"plugins.'{_PLUGINS[version]}'.containerd.runtimes.{names.RUNTIME_CLASS}"
     return (
@@ -69,9 +67,8 @@ def with_imports(text: str) -> str:
         raise ConfigRefused(
             f"containerd imports {imports}; add /etc/containerd/conf.d/*.toml to that list"
         )
-    found = re.search(r"^\s*version\s*=.*\n", text, re.MULTILINE)
-    at = found.end() if found else 0
-    return f"{text[:at]}{IMPORTS}\n{text[at:]}"
+    # The first line is the one place where a key certainly belongs to no table.
+    return f"{IMPORTS}\n{text}"
 
 
 def handler(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,11 +81,11 @@ def handler(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def real_runc(config: Mapping[str, Any]) -> str:
-    """BinaryName of the default runtime, empty when containerd looks for `runc` in its PATH."""
+    """BinaryName of the runtime `runc`, empty when containerd looks for `runc` in its PATH."""
     for plugin in _PLUGINS.values():
         table = config.get("plugins", {}).get(plugin, {}).get("containerd", {})
-        default = table.get("runtimes", {}).get(table.get("default_runtime_name", "runc"), {})
-        if name := default.get("options", {}).get("BinaryName"):
+        options = table.get("runtimes", {}).get("runc", {}).get("options", {})
+        if name := options.get("BinaryName"):
             return str(name)
     return ""
 
@@ -129,22 +126,52 @@ def _differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
 
 
-class Containerd:
-    """The containerd that serves kubelet on this node."""
+def _terminate(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
 
-    def __init__(self, host: Host, proc: Path = Path("/proc")) -> None:
+
+class Containerd:
+    """The containerd that serves kubelet on this node.
+
+    `proc` shows the node's processes; `terminate` ends one of them.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        proc: Path = Path("/proc"),
+        terminate: Callable[[int], None] = _terminate,
+    ) -> None:
         self._host = host
         self._proc = proc
+        self._terminate = terminate
 
     def pid(self) -> int:
-        """Its process, 0 when it does not run."""
+        """Its process, 0 when it does not run.
+
+        Of several, one in the mount namespace of process 1 that is not Docker's own; the oldest.
+        """
+        found: list[tuple[int, int]] = []
         for folder in self._proc.iterdir():
             if not folder.name.isdigit():
                 continue
-            with contextlib.suppress(OSError):
-                if (folder / "comm").read_text().strip() == "containerd":
-                    return int(folder.name)
-        return 0
+            with contextlib.suppress(OSError, IndexError):
+                if (folder / "comm").read_text().strip() != "containerd":
+                    continue
+                if self._namespace(folder) != self._namespace(self._proc / "1"):
+                    continue
+                if b"/docker/" in (folder / "cmdline").read_bytes():
+                    continue
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                found.append((int(fields[19]), int(folder.name)))
+        return min(found)[1] if found else 0
+
+    @staticmethod
+    def _namespace(folder: Path) -> str:
+        with contextlib.suppress(OSError):
+            return os.readlink(folder / "ns/mnt")
+        return ""
 
     def config_path(self) -> str:
         """Path on the node of its main configuration."""
@@ -176,7 +203,7 @@ class Containerd:
         else:
             if not before:
                 raise ConfigRefused("containerd does not run on this node")
-            os.kill(before, signal.SIGTERM)
+            self._terminate(before)
             way = "SIGTERM, its supervisor started it again"
         began = time.monotonic()
         while time.monotonic() - began < _RESTART_SECONDS:
