@@ -6,6 +6,7 @@ Owns: reading `runc state`, the bundle's config.json and the mount table. Never 
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,10 @@ from podferry.agent.ops.host import Host
 
 RUNC_ROOT = "/run/containerd/runc/k8s.io"
 _ID = re.compile(r"[a-f0-9]{16,128}")
-_EMPTY_DIR = re.compile(r"/pods/[^/]+/volumes/kubernetes\.io~empty-dir/([^/]+)$")
+_POD_FOLDER = re.compile(
+    r"(/.*/pods/([^/]+))/(?:etc-hosts|containers|volumes|volume-subpaths)(?:/|$)"
+)
+_EMPTY_DIRS = "volumes/kubernetes.io~empty-dir"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,19 @@ class Bundle:
         return ""
 
     @property
-    def volumes(self) -> dict[str, str]:
-        """emptyDir volumes that are mounted: name -> folder on the node."""
-        found: dict[str, str] = {}
+    def pod_uid(self) -> str:
+        """UID of the pod that the container belongs to."""
+        annotations = self.config.get("annotations") or {}
+        return str(annotations.get("io.kubernetes.cri.sandbox-uid", ""))
+
+    @property
+    def pod_folder(self) -> str:
+        """Kubelet's folder of the pod on the node, empty if no mount tells."""
         for mount in self.config.get("mounts", []):
-            match = _EMPTY_DIR.search(str(mount.get("source", "")))
-            if match:
-                found[match[1]] = str(mount["source"])
-        return found
+            match = _POD_FOLDER.match(str(mount.get("source", "")))
+            if match and match[2] == self.pod_uid:
+                return match[1]
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,14 @@ def state_of(host: Host, identity: str) -> dict[str, Any] | None:
         return None
     value = json.loads(done.stdout)
     return value if isinstance(value, dict) else None
+
+
+def empty_dirs(host: Host, bundle: Bundle) -> dict[str, str]:
+    """All emptyDir volumes of the pod, also those mounted by a subPath: name -> node path."""
+    place = f"{bundle.pod_folder}/{_EMPTY_DIRS}"
+    if not bundle.pod_folder or not os.path.isdir(host.path(place)):
+        return {}
+    return {name: f"{place}/{name}" for name in sorted(os.listdir(host.path(place)))}
 
 
 def upper_dir(host: Host, bundle: Bundle) -> str:

@@ -6,11 +6,12 @@ import asyncio
 
 import structlog
 
+from podferry.agent import metrics
 from podferry.agent.engine import Engine
 from podferry.agent.errors import AgentError
 from podferry.agent.source import Source
 from podferry.agent.store import Store
-from podferry.wire.stages import Role
+from podferry.wire.stages import Role, SourceStage
 
 log = structlog.get_logger("podferry.agent.janitor")
 KEEP_SECONDS = 600.0
@@ -31,8 +32,11 @@ async def run(engine: Engine, store: Store, *, every_seconds: float = 60.0) -> N
 async def tend(engine: Engine, source: Source, *, every_seconds: float = 1.0) -> None:
     """Look after sources that a dead-man thawed, for ever."""
     while True:
+        sides = [side for side in engine.sides() if side.order.role is Role.SOURCE]
+        held = (SourceStage.FROZEN.value, SourceStage.SEALED.value)
+        metrics.frozen.set(sum(side.state.observed.stage in held for side in sides))
         try:
-            await source.tend([side for side in engine.sides() if side.order.role is Role.SOURCE])
+            await source.tend(sides)
         except (AgentError, OSError) as error:
             log.warning("tending failed", error=str(error))
         await asyncio.sleep(every_seconds)

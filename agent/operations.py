@@ -126,9 +126,6 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
     """Everything that must stand before the pause: shield, dead-man, hold marker."""
     found = freeze.container
     netns = found.bundle.network_namespace
-    raise_shield(node.host, netns, "syn")
-    shield.drain(found.pid)
-    raise_shield(node.host, netns, "full")
     hold = layout.hold_file(found.id, run=node.run)
     deadman.arm(
         node.host,
@@ -137,6 +134,9 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
         max(1, round(freeze.dead_man_seconds)),
         hold,
     )
+    raise_shield(node.host, netns, "syn")
+    shield.drain(found.pid)
+    raise_shield(node.host, netns, "full")
     files.write_text(node.local(hold), "")
 
 

@@ -83,7 +83,8 @@ def _streams(node: Node, found: containers.Container) -> list[tuple[str, str, st
     streams = [("rootfs", "upper", node.local(containers.upper_dir(node.host, bundle)))]
     if bundle.shm:
         streams.append(("shm", "shm", node.local(bundle.shm)))
-    streams += [("volume", name, node.local(path)) for name, path in bundle.volumes.items()]
+    volumes = containers.empty_dirs(node.host, bundle)
+    streams += [("volume", name, node.local(path)) for name, path in volumes.items()]
     return streams
 
 

@@ -88,7 +88,7 @@ async def start_lazy(node: Node, side: Side) -> None:
         raise AgentError("BadOrder", "PostCopy needs params sourceAddress and pagePort")
     argv = ["criu", "lazy-pages", "--page-server", "--address", str(source), "--port", str(port)]
     argv += ["--images-dir", f"{folder}/images", "--work-dir", f"{folder}/work"]
-    argv += ["-o", "lazy-pages.log", "-v2", *tls_arguments(node.publish_tls())]
+    argv += ["-o", "lazy-pages.log", "-v4", *tls_arguments(node.publish_tls())]
     await _spawn(node, side, argv, "lazy-pages")
     for _ in range(1000):
         if side.has("work/lazy-pages.socket"):

@@ -103,11 +103,12 @@ async def _identify(request: web.Request, handler: Answer) -> web.StreamResponse
 
 
 def _require(request: web.Request, identity: str) -> None:
-    if identity not in request[_PEER]:
+    peer = request[_PEER]
+    if identity not in peer:
         raise Refused(
             "Forbidden",
             f"{request.method} {request.path} is for {identity}, the certificate names"
-            f" {', '.join(sorted(request['peer']))}",
+            f" {', '.join(sorted(peer))}",
             status=403,
         )
 

@@ -88,6 +88,12 @@ class Source:
             raise AgentError(
                 "NotRunning", f"container {found.id[:12]} is {found.status}, expected running"
             )
+        wanted = str(side.params.get("podUID") or found.bundle.pod_uid)
+        if found.bundle.pod_uid != wanted:
+            raise AgentError(
+                "PodChanged",
+                f"container {found.id[:12]} belongs to pod {found.bundle.pod_uid}, not {wanted}",
+            )
         verdict = await self._check(side, found)
         if outgoing.is_lazy(side):
             side.note(pagePort=node_ports.choose_page_port(self._taken_ports()))
@@ -126,14 +132,15 @@ class Source:
             verdict = await self._check(side, found)
             await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)
             side.note(frozenAt=time.time(), tcpConnections=verdict.get("tcpConnections", 0))
-        peer = Peer(str(side.params["targetAddress"]), self._tls, port=self._peer_port)
         side.note(pauseSeconds=await asyncio.to_thread(operations.pause, self._node, side, freeze))
 
         async def dumping() -> None:
             seconds = await asyncio.to_thread(operations.dump_paused, self._node, side, freeze)
             side.note(dumpSeconds=seconds)
 
-        sent = await outgoing.send_all(self._node, side, found, peer, dumping)
+        address = str(side.params["targetAddress"])
+        async with Peer(address, self._tls, port=self._peer_port) as peer:
+            sent = await outgoing.send_all(self._node, side, found, peer, dumping)
         side.note(**sent, freezeSeconds=round(time.time() - float(side.facts["frozenAt"]), 4))
 
     def _plan(self, side: Side, found: containers.Container) -> Freeze:

@@ -130,7 +130,7 @@ class Target:
 
     def _fill(self, side: Side, bundle: containers.Bundle) -> None:
         """Unpack the writable layer, volumes and /dev/shm into the held container."""
-        volumes = bundle.volumes
+        volumes = containers.empty_dirs(self._node.host, bundle)
         for entry in (uploads.manifest(side.folder) or {}).get("streams", []):
             kind, _, name = str(entry).partition("/")
             if kind == "rootfs":

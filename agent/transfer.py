@@ -43,12 +43,21 @@ class Sent:
 
 
 class Peer:
-    """The agent of the other node."""
+    """The agent of the other node; one connection is kept for all streams that follow."""
 
     def __init__(self, address: str, tls: ssl.SSLContext, *, port: int = names.AGENT_PORT) -> None:
         host = f"[{address}]" if ":" in address else address
         self._base = f"https://{host}:{port}"
-        self._tls = tls
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120),
+        )
+
+    async def __aenter__(self) -> Peer:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._session.close()
 
     async def send(
         self,
@@ -98,11 +107,9 @@ class Peer:
         return await self.send(key, "images", MANIFEST, write)
 
     async def _put(self, url: str, body: AsyncIterator[bytes]) -> None:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120)
-        connector = aiohttp.TCPConnector(ssl=self._tls)
         try:
-            async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-                answer = await session.put(url, data=body, server_hostname=names.AGENT_IDENTITY)
+            answer = await self._session.put(url, data=body, server_hostname=names.AGENT_IDENTITY)
+            async with answer:
                 if answer.status != 200:
                     text = (await answer.text())[:500]
                     raise AgentError("TransferRefused", f"{url} answered {answer.status}: {text}")

@@ -26,6 +26,7 @@ ROLES = ("replacement", "rehearsal", "final")
 POLL_SECONDS = 0.003
 PR_SET_PDEATHSIG = 1
 RESTORE_SECONDS = 110
+SETTLE_SECONDS = 5
 VALUE_FLAGS = ("--root", "--log", "--log-format", "--criu", "--rootless")
 CREATE_VALUE_FLAGS = ("--bundle", "-b", "--pid-file", "--console-socket", "--pidfd-socket",
                       "--preserve-fds")
@@ -101,10 +102,11 @@ def restore(call, annotations, argv, order):
              + order)
     lock = open(os.path.join(folder, "claim.lock"), "a")
     wait_for(lambda: try_lock(lock), deadline, "another create of this attempt still runs")
+    wanted(folder, role, pod)  # refuses before an earlier container is ended that may have run
     end_earlier(folder, role, call)
     write(folder, "claim-%s.json" % role, {
         "containerID": call.id, "podUID": pod, "bundle": call.bundle, "wrapperPID": os.getpid(),
-        "bootID": boot_id(), "at": time.time()})
+        "bootID": boot_id(), "at": time.time(), "cgroup": group_of(call.bundle)})
     plan = wait_for(lambda: wanted(folder, role, pod), deadline,
                     "the order to restore did not come within %d s; kubelet tries again"
                     % CREATE_HOLD_SECONDS)
@@ -141,7 +143,7 @@ def wanted(folder, role, pod):
 
 def restore_once(call, folder, role, pod, plan):
     """runc restore, frozen; on any failure nothing of it is left."""
-    set_config(call.bundle, plan["criuConfig"])
+    set_config(call.bundle, own_config(call.id, plan["criuConfig"]))
     runc = os.environ.get("PODFERRY_RUNC") or "runc"
     command = [runc, *call.globals, "restore", "--detach", "--image-path", plan["imagePath"],
                "--work-path", plan["workPath"], "--bundle", call.bundle, "--tcp-established",
@@ -154,8 +156,8 @@ def restore_once(call, folder, role, pod, plan):
     command.append(call.id)
     began = time.monotonic()
     code = run_child(command)
-    init = pid_of(call)
-    frozen = code == 0 and is_frozen(init)
+    init = pid_of(call) if code == 0 else 0
+    frozen = bool(init) and settles_frozen(freezer_of(init))
     if frozen:
         mark_restored(call.id)
         write(folder, "restored-%s.json" % role, {
@@ -165,7 +167,7 @@ def restore_once(call, folder, role, pod, plan):
     reason = "RestoreFailed" if code else "NotFrozen"
     message = criu_error(plan["workPath"]) or (
         "runc restore ended with %d" % code if code else "the restored tasks were not frozen")
-    destroy(call, init)
+    destroy(call)
     write(folder, "failed-%s.json" % role, {
         "containerID": call.id, "podUID": pod, "reason": reason, "message": message})
     raise Refused("restore failed: " + message)
@@ -194,9 +196,8 @@ def end_earlier(folder, role, call):
         return
     if earlier.get("bootID") != boot_id():
         return
-    done = read(folder, "restored-%s.json" % role) or {}
-    if done.get("containerID") == earlier["containerID"] and done.get("initPID"):
-        kill_group(freezer_of(done["initPID"]), done["initPID"])
+    if not kill_group(earlier.get("cgroup")):
+        raise Refused("tasks of the earlier container %s do not end" % earlier["containerID"][:12])
     for name in ("restored-%s.json" % role, "failed-%s.json" % role):
         try:
             os.unlink(os.path.join(folder, name))
@@ -204,13 +205,29 @@ def end_earlier(folder, role, call):
             pass
 
 
-def destroy(call, init):
-    """Kill what a failed restore left, and let runc forget it."""
-    if init:
-        kill_group(freezer_of(init), init)
+def destroy(call):
+    """Kill what a failed restore left, by its group since no pid may be known, and forget it."""
+    kill_group(group_of(call.bundle))
     runc = os.environ.get("PODFERRY_RUNC") or "runc"
     subprocess.run([runc, *call.globals, "delete", "--force", call.id],
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def group_of(bundle):
+    """[folder of the freezer group, is v2] that runc uses for a bundle, None when it names none."""
+    with open(os.path.join(bundle, "config.json")) as source:
+        path = (json.load(source).get("linux") or {}).get("cgroupsPath") or ""
+    if path.count(":") == 2:
+        parent, prefix, name = path.split(":")
+        # systemd nests a-b.slice in a.slice
+        words = parent.removesuffix(".slice").split("-")
+        slices = ["-".join(words[:end]) + ".slice" for end in range(1, len(words) + 1)]
+        path = "/" + "/".join([*slices, "%s-%s.scope" % (prefix, name)])
+    if not path.strip("/"):
+        return None
+    unified = not os.path.isdir("/sys/fs/cgroup/freezer")
+    base = "/sys/fs/cgroup" if unified else "/sys/fs/cgroup/freezer"
+    return [base + "/" + path.strip("/"), unified]
 
 
 def freezer_of(pid):
@@ -229,35 +246,47 @@ def freezer_of(pid):
     return (unified, True) if unified else None
 
 
-def is_frozen(pid):
-    """Whether every task of the restored container is frozen, read back from the kernel."""
-    group = freezer_of(pid) if pid else None
+def settles_frozen(group):
+    """Whether the action script asked for the freeze, and every task is frozen within 5 s.
+
+    The freeze is never asked for here: tasks that ran even for a moment are not "never ran".
+    """
     if group is None:
         return False
     folder, unified = group
+    asked, state, word = (("cgroup.freeze", "cgroup.events", "frozen 1") if unified else
+                          ("freezer.self_freezing", "freezer.state", "FROZEN"))
     try:
-        if unified:
-            with open(folder + "/cgroup.events") as source:
-                return "frozen 1" in source.read()
-        with open(folder + "/freezer.state") as source:
-            return source.read().strip() == "FROZEN"
+        if content(folder, asked).strip() != "1":
+            return False
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            if word in content(folder, state):
+                return True
+            time.sleep(POLL_SECONDS)
     except OSError:
-        return False
+        pass
+    return False
 
 
-def kill_group(group, init):
-    """SIGKILL a container's tasks and thaw them so that they die; waits 5 s at most."""
+def content(folder, name):
+    """Text of a control file."""
+    with open(folder + "/" + name) as source:
+        return source.read()
+
+
+def kill_group(group):
+    """SIGKILL a container's tasks and thaw them so that they die. True when none is left."""
     if group is None:
-        return
+        return True
     folder, unified = group
     name, word = ("cgroup.freeze", "0") if unified else ("freezer.state", "THAWED")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
         try:
-            with open(folder + "/cgroup.procs") as source:
-                tasks = [int(line) for line in source]
+            tasks = [int(line) for line in content(folder, "cgroup.procs").split()]
             if not tasks:
-                return
+                return True
             for task in tasks:
                 try:
                     os.kill(task, signal.SIGKILL)
@@ -265,9 +294,25 @@ def kill_group(group, init):
                     pass
             with open(folder + "/" + name, "w") as state:
                 state.write(word)
+        except FileNotFoundError:
+            return True
         except OSError:
-            return
+            pass
         time.sleep(POLL_SECONDS)
+    return False
+
+
+def own_config(identity, path):
+    """Copy the criu configuration to a place that lives as long as the container.
+
+    runc keeps the path and reads it again at the container's next dump, long after the attempt's
+    folder is gone; the agent then writes that dump's configuration there.
+    """
+    os.makedirs(RUN_DIR + "/criu", mode=0o700, exist_ok=True)
+    place = "%s/criu/%s.conf" % (RUN_DIR, identity)
+    with open(path) as source, open(place, "w") as out:
+        out.write(source.read())
+    return place
 
 
 def set_config(bundle, path):

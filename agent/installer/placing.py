@@ -56,6 +56,7 @@ class Placing:
             "mode": self._mode(part.path),
         }
         files[part.path] = {**earlier, "sha256": _hash(part.text)}
+        self._make_folders(os.path.dirname(STATE))
         self._make_folders(os.path.dirname(part.path))
         self._note(files=files, **({"restart": True} if restart else {}))
         self._write(part.path, part.text, part.mode)
@@ -109,7 +110,6 @@ class Placing:
         return dict(json.loads(text)) if text else {}
 
     def _note(self, **changes: Any) -> None:
-        self._make_folders(os.path.dirname(STATE))
         self._write(STATE, json.dumps({**self._state(), **changes}, indent=1) + "\n", 0o600)
 
     def _make_folders(self, folder: str) -> None:

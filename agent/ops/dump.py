@@ -8,6 +8,7 @@ What criu does to the freezer meanwhile, see docs/decisions/0001.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import time
@@ -86,11 +87,36 @@ def start(host: Host, spec: DumpSpec) -> int:
     if spec.lazy:
         with contextlib.suppress(FileExistsError):
             os.mkfifo(host.path(f"{spec.folder}/status"), 0o600)
-    env = {"CRIU_CONFIG_FILE": spec.config} if spec.config else None
     folder = spec.folder
+    env = {"CRIU_CONFIG_FILE": _configure(host, spec)}
     return host.spawn_detached(
         command(spec), f"{folder}/dump.out", f"{folder}/dump.pid", f"{folder}/dump.rc", env=env
     )
+
+
+def _configure(host: Host, spec: DumpSpec) -> str:
+    """Write this dump's criu configuration; returns its path on the node.
+
+    A container that was restored carries the path of its restore's configuration, which runc hands
+    to criu again: this dump's lines go there too. `network-lock skip`: our shield is the lock, and
+    a killed criu would leave its own behind (docs/decisions/0001).
+    """
+    extra = Path(host.path(spec.config)).read_text() if spec.config else ""
+    text = f"network-lock skip\n{extra}"
+    places = [f"{spec.folder}/criu-dump.conf"]
+    with contextlib.suppress(OSError, ValueError):
+        state = json.loads(
+            Path(host.path(f"{RUNC_ROOT}/{spec.container_id}/state.json")).read_text()
+        )
+        for label in state.get("config", {}).get("labels") or []:
+            key, _, path = str(label).partition("=")
+            if key == "org.criu.config" and path:
+                places.append(path)
+    for place in places:
+        local = Path(host.path(place))
+        local.parent.mkdir(parents=True, exist_ok=True)
+        local.write_text(text)
+    return places[0]
 
 
 def wait(host: Host, spec: DumpSpec, cgroup: Cgroup, *, seconds: float) -> None:

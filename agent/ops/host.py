@@ -18,10 +18,12 @@ _DETACH = r"""
 for d in /sys/fs/cgroup/*/cgroup.procs /sys/fs/cgroup/cgroup.procs; do
   [ -e "$d" ] || continue
   g="${d%/cgroup.procs}/podferry"
-  mkdir -p "$g" 2>/dev/null
-  for f in cpuset.cpus cpuset.mems; do
-    [ -e "$g/$f" ] && [ -z "$(cat "$g/$f")" ] && cat "${g%/podferry}/$f" > "$g/$f" 2>/dev/null
-  done
+  if [ ! -d "$g" ]; then
+    mkdir "$g" 2>/dev/null
+    for f in cpuset.cpus cpuset.mems; do
+      [ -e "$g/$f" ] && cat "${g%/podferry}/$f" > "$g/$f" 2>/dev/null
+    done
+  fi
   echo $$ > "$g/cgroup.procs" 2>/dev/null
 done
 out=$1 pidfile=$2 rcfile=$3; shift 3

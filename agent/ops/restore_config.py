@@ -13,7 +13,8 @@ FREEZE_SCRIPT = f"{names.INSTALL_DIR}/bin/podferry-freeze"
 
 def render(*, tls_dir: str = "", script: str = FREEZE_SCRIPT) -> str:
     """Text of the file. `tls_dir` (PostCopy) names the agents' certificate folder on the node."""
-    lines = ["tcp-close", f"action-script {script}"]
+    # Our shield is the network lock: criu would leave its own behind when killed.
+    lines = ["tcp-close", "network-lock skip", f"action-script {script}"]
     lines += tls_lines(tls_dir)
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,6 @@ from podferry.api.migration import CopyMode, Decision, MigrationStatus
 from podferry.controller.core.actions import OrderAgent
 from podferry.controller.core.owners import keeps_name
 from podferry.controller.core.view import View
-from podferry.wire import names
 from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
 
 WAIT_SECONDS = 5.0
@@ -24,15 +23,13 @@ _VERDICTS = {
 
 
 def page_port(view: View) -> int:
-    """StopAndCopy: the port that the target's page server chose. PostCopy: one of ours.
+    """Port of the page stream, chosen by the side that listens; 0 before it said so.
 
-    A lazy dump serves on the source; its port follows from the uid, so that it is the same after
-    a restart of the controller.
+    StopAndCopy: the target's page server. PostCopy: the source, which serves pages on demand.
     """
-    if view.migration.status.copy == CopyMode.POST_COPY.value:
-        span = names.PAGE_PORT_LAST - names.PAGE_PORT_FIRST + 1
-        return names.PAGE_PORT_FIRST + int(view.migration.uid.replace("-", "")[:8], 16) % span
-    return int((view.target.facts if view.target else {}).get("pagePort") or 0)
+    lazy = view.migration.status.copy == CopyMode.POST_COPY.value
+    listener = view.source if lazy else view.target
+    return int((listener.facts if listener else {}).get("pagePort") or 0)
 
 
 def source(

@@ -7,6 +7,7 @@ reconcile; the next one reads again and never guesses.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,15 +79,17 @@ class Reconciler:
             NotLeading: another replica may lead.
         """
         began = self._clock.monotonic()
-        try:
-            raw = await self._client.get(paths.migrations(namespace, name))
-        except errors.NotFound:
+        # A workload may be frozen: what the last known status names is read at the same time.
+        raw, prefetched = await asyncio.gather(
+            self._migration(namespace, name), self._builder.prefetch(namespace, name)
+        )
+        if raw is None:
             return Outcome()
         migration = self._codec.parse(raw)
         if is_terminal(migration) and names.FINALIZER not in migration.finalizers:
             self._observations.forget(migration.uid)
             return Outcome()
-        step = self._advance(await self._builder.build(migration))
+        step = self._advance(await self._builder.build(migration, prefetched))
         read = self._clock.monotonic()
         subject = await self._write_status(raw, migration, step)
         wrote = self._clock.monotonic()
@@ -104,6 +107,12 @@ class Reconciler:
             own_ms=_ms(ended - began - agents),
         )
         return Outcome(0.0 if news else step.requeue_after_seconds)
+
+    async def _migration(self, namespace: str, name: str) -> dict[str, Any] | None:
+        try:
+            return await self._client.get(paths.migrations(namespace, name))
+        except errors.NotFound:
+            return None
 
     async def _write_status(self, raw: dict[str, Any], migration: Migration, step: Step) -> Subject:
         """Write the status if it differs; the subject carries the version of what was written."""

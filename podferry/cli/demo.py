@@ -6,6 +6,7 @@ memory unchanged, a freeze that was predicted and measured. Anything else is exi
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,11 +33,10 @@ RECORDS = Path("build/demo-client.txt")
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One move and when it was, by the clock that the client uses too [s]."""
+    """One move and when it began, by the clock that the client uses too [s]."""
 
     migration: dict[str, Any]
     began: float
-    ended: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,6 @@ def _move(world: World, target: str, copy: str) -> Move:
     click.echo("")
     began = time.monotonic()
     code = perform(request)
-    ended = time.monotonic()
     click.echo("")
     if code == exits.INTERRUPTED:
         raise click.Abort
@@ -131,7 +130,7 @@ def _move(world: World, target: str, copy: str) -> Move:
     here = demo_world.pod(world)["node"]
     if here != target:
         raise DemoError(f"the move succeeded, but the service runs on {here} and not on {target}")
-    return Move(request.final, began, ended)
+    return Move(request.final, began)
 
 
 def judge(
@@ -148,7 +147,8 @@ def judge(
     kept = "each exactly once and in order" if verdict.ok else "; ".join(verdict.problems)
     lines.append(_line("numbers", f"{verdict.first} ... {verdict.last}: {verdict.answers}, {kept}"))
     lines.append(_line("process", f"boot id {', '.join(verdict.boot_ids) or '-'}"))
-    lines.append(_line("pods", " -> ".join(verdict.hosts) or "-"))
+    ends = [_pods(move) for move in moves]
+    lines.append(_line("pods", " -> ".join([*(a for a, _ in ends[:1]), *(b for _, b in ends)])))
     lines.append(_line("longest gap", f"{verdict.longest_gap_seconds * 1000:.0f} ms"))
     lines.append(_line("unanswered", f"{verdict.unanswered} requests, tried again at once"))
     same = before[0] == before[1] == after[0] == after[1]
@@ -156,13 +156,21 @@ def judge(
         problems.append(f"memory checksum {after[0]}, expected {after[1]} (at first {before[0]})")
     lines.append(_line("memory", f"checksum {after[0]} " + ("as expected" if same else "WRONG")))
     for place, move in enumerate(moves, start=1):
-        told, wrong = _of_move(move, found)
+        # a gap ends before the next move begins: the demo waits for answers in between
+        until = moves[place].began if place < len(moves) else math.inf
+        told, wrong = _of_move(move, found, until)
         lines.append(_line(f"move {place}", told))
         problems += [f"move {place}: {text}" for text in wrong]
     return Report(tuple(lines), tuple(problems))
 
 
-def _of_move(move: Move, found: list[records.Record]) -> tuple[str, list[str]]:
+def _pods(move: Move) -> tuple[str, str]:
+    status = move.migration.get("status") or {}
+    source, target = (str((status.get(end) or {}).get("pod", "?")) for end in ("source", "target"))
+    return source, target
+
+
+def _of_move(move: Move, found: list[records.Record], until: float) -> tuple[str, list[str]]:
     status = move.migration.get("status") or {}
     predicted, measured = status.get("prediction") or {}, status.get("measured") or {}
     wrong = []
@@ -172,18 +180,24 @@ def _of_move(move: Move, found: list[records.Record]) -> tuple[str, list[str]]:
         wrong.append("no freeze was measured")
     if not predicted:
         wrong.append("no freeze was predicted")
-    gap = records.longest_gap_between(found, move.began, move.ended)
+    gap = records.longest_gap_between(found, move.began, until)
     source, target = timeline.route(move.migration)
-    freeze = timeline.seconds(measured.get("freezeSeconds"))
+    frozen = float(measured.get("freezeSeconds") or 0.0)
     expected = timeline.seconds(predicted.get("freezeP50Seconds"))
     high = timeline.seconds(predicted.get("freezeP95Seconds"))
-    return (
-        f"{source} -> {target}, {status.get('copy') or '?'}, "
-        f"{timeline.size(measured.get('bytes'))}: freeze {freeze}, "
-        f"predicted {expected} (95 % below {high}, {predicted.get('source', '-')}); "
-        f"the client's gap {gap * 1000:.0f} ms",
-        wrong,
-    )
+    told = "\n".join(
+        [
+            f"{source} -> {target}, {status.get('copy') or '?'}, "
+            f"{timeline.size(measured.get('bytes'))} moved in "
+            f"{timeline.seconds(measured.get('totalSeconds'))}",
+            _line("  freeze", f"{timeline.seconds(frozen)}, predicted {expected} (95 % below "
+                  f"{high}; {predicted.get('source', '-')})"),
+            _line("  seen", f"{gap * 1000:.0f} ms without an answer: the freeze and "
+                  f"{max(0.0, gap - frozen) * 1000:.0f} ms until Kubernetes sent the client to the "
+                  "new pod"),
+        ]
+    )  # fmt: skip
+    return told, wrong
 
 
 def _line(name: str, text: str) -> str:

@@ -203,6 +203,7 @@ class Client:
                 _client_argv(world, "count", str(INTERVAL_SECONDS)),
                 stdin=subprocess.PIPE,
                 stdout=file,
+                start_new_session=True,  # a Ctrl-C is for the demo, which then ends its client
             )
 
     def wait_for_answers(self, number: int, *, seconds: float) -> None:

@@ -88,14 +88,13 @@ _TELLING: dict[str, Condition] = {
 def why(migration: Object) -> str:
     """Reason and message of an end that is no success."""
     status = migration.get("status") or {}
-    if status.get("decisionReason") or status.get("decisionMessage"):
-        return _joined(status.get("decisionReason"), status.get("decisionMessage"))
     conditions = {c["type"]: c for c in status.get("conditions") or []}
     for name in (Condition.SUCCEEDED, Condition.ACCEPTED, Condition.PROGRESSING):
         found = conditions.get(name)
         if found and found.get("status") == "False":
             return _joined(found.get("reason"), found.get("message"))
-    return "the controller gave no reason"
+    told = _joined(status.get("decisionReason"), status.get("decisionMessage"))
+    return told or "the controller gave no reason"
 
 
 def _joined(reason: object, text: object) -> str:

@@ -109,12 +109,18 @@ class Agent:
             self.authority.folder(path / "server", names.AGENT_IDENTITY)
         )
         self.port = 0
+        self.peers: list[Peer] = []
 
     def context(self, name: str, *, authority: Authority | None = None) -> ssl.SSLContext:
         folder = (authority or self.authority).folder(self.path / f"client-{name}", name)
         context = ssl.create_default_context(cafile=str(self.path / "server" / "ca.crt"))
         context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
         return context
+
+    def peer(self) -> Peer:
+        peer = Peer("127.0.0.1", self.context(names.AGENT_IDENTITY), port=self.port)
+        self.peers.append(peer)
+        return peer
 
     async def ask(
         self, context: ssl.SSLContext, method: str, path: str, body: Any = None
@@ -139,6 +145,8 @@ async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     await site.start()
     served.port = runner.addresses[0][1]
     yield served
+    for peer in served.peers:
+        await peer.__aexit__()
     await runner.cleanup()
 
 
@@ -249,7 +257,7 @@ async def test_images_and_folders_arrive_whole(agent: Agent, tmp_path: Path) -> 
     upper = tmp_path / "upper"
     upper.mkdir()
     (upper / "file").write_bytes(b"x" * 3_000_000)
-    peer = Peer("127.0.0.1", agent.context(names.AGENT_IDENTITY), port=agent.port)
+    peer = agent.peer()
 
     def images(out: IO[bytes]) -> None:
         with tarfile.open(fileobj=out, mode="w|") as tar:
@@ -271,7 +279,7 @@ async def test_images_and_folders_arrive_whole(agent: Agent, tmp_path: Path) -> 
 
 async def test_a_producer_that_breaks_leaves_no_stream(agent: Agent) -> None:
     await prepare(agent)
-    peer = Peer("127.0.0.1", agent.context(names.AGENT_IDENTITY), port=agent.port)
+    peer = agent.peer()
 
     def broken(out: IO[bytes]) -> None:
         out.write(b"x" * 2_000_000)
@@ -285,7 +293,7 @@ async def test_a_producer_that_breaks_leaves_no_stream(agent: Agent) -> None:
 
 async def test_a_hostile_image_stream_is_refused_by_the_target(agent: Agent) -> None:
     await prepare(agent)
-    peer = Peer("127.0.0.1", agent.context(names.AGENT_IDENTITY), port=agent.port)
+    peer = agent.peer()
 
     def hostile(out: IO[bytes]) -> None:
         with tarfile.open(fileobj=out, mode="w|") as tar:
@@ -297,7 +305,7 @@ async def test_a_hostile_image_stream_is_refused_by_the_target(agent: Agent) -> 
 
 async def test_a_missing_image_is_named(agent: Agent) -> None:
     await prepare(agent)
-    peer = Peer("127.0.0.1", agent.context(names.AGENT_IDENTITY), port=agent.port)
+    peer = agent.peer()
     await peer.send_manifest((UID, 1), {"images": {"core-1.img": 4}, "streams": []})
     with pytest.raises(AgentError, match=r"core-1\.img has 0 bytes"):
         uploads.check_complete(agent.engine.get(UID, 1, Role.TARGET).folder)

@@ -12,9 +12,9 @@ from tests.unit.cli.conftest import moved
 SUM = ("00ff", "00ff")
 
 
-def move(began: float, ended: float, status: dict[str, Any] | None = None) -> demo.Move:
+def move(began: float, status: dict[str, Any] | None = None) -> demo.Move:
     made = {"metadata": {"name": "m"}, "spec": {}, "status": status or moved()}
-    return demo.Move(made, began, ended)
+    return demo.Move(made, began)
 
 
 def seen(numbers: list[int]) -> list[records.Record]:
@@ -27,7 +27,7 @@ def judge(
     after: tuple[str, str] = SUM,
     moves: list[demo.Move] | None = None,
 ) -> demo.Report:
-    chosen = [move(10.0, 11.0)] if moves is None else moves
+    chosen = [move(10.0)] if moves is None else moves
     return demo.judge(chosen, records.check(found), found, before=SUM, after=after)
 
 
@@ -37,13 +37,23 @@ def test_all_promises_kept_is_no_problem() -> None:
     text = "\n".join(report.lines)
     assert "1 ... 100: 100, each exactly once and in order" in text
     assert "checksum 00ff as expected" in text
-    assert "node-a -> node-b, StopAndCopy, 258.0 MiB: freeze 0.912 s, predicted 0.900 s" in text
+    assert "node-a -> node-b, StopAndCopy, 258.0 MiB moved in 4.210 s" in text
+    assert "freeze     0.912 s, predicted 0.900 s (95 % below 1.300 s; prior)" in text
+    assert "pods         web-1 -> web-2" in text
 
 
 def test_the_gap_of_a_move_is_in_its_line() -> None:
-    found = [*seen([1, 2]), records.Record(10.755, "b1", "web-2", 3)]
+    found = [*seen([1, 2]), records.Record(11.51, "b1", "web-2", 3)]
     report = judge(found)
-    assert "the client's gap 745 ms" in report.lines[-1]
+    assert "1500 ms without an answer: the freeze and 588 ms until" in report.lines[-1]
+
+
+def test_the_gap_of_the_next_move_is_not_counted_as_this_one_s() -> None:
+    times = {3: 10.9, 4: 10.94, 5: 10.96, 6: 15.0}
+    found = [*seen([1, 2]), *(records.Record(at, "b1", "w", n) for n, at in times.items())]
+    lines = judge(found, moves=[move(10.0), move(10.95)]).lines
+    assert " 890 ms without an answer" in lines[-2]
+    assert " 4040 ms without an answer" in lines[-1]
 
 
 def test_a_missing_number_is_a_problem() -> None:
@@ -62,14 +72,14 @@ def test_memory_that_is_right_by_the_wrong_expectation_is_a_problem() -> None:
 def test_a_move_without_a_measured_freeze_is_a_problem() -> None:
     status = moved()
     del status["measured"]
-    problems = judge(seen([1, 2]), moves=[move(10, 11, status)]).problems
+    problems = judge(seen([1, 2]), moves=[move(10, status)]).problems
     assert problems == ("move 1: no freeze was measured",)
 
 
 def test_a_move_without_a_prediction_is_a_problem() -> None:
     status = moved()
     del status["prediction"]
-    problems = judge(seen([1, 2]), moves=[move(10, 11, status)]).problems
+    problems = judge(seen([1, 2]), moves=[move(10, status)]).problems
     assert problems == ("move 1: no freeze was predicted",)
 
 

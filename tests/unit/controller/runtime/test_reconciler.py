@@ -79,7 +79,10 @@ class FakeBuilder:
 
     meanwhile: Callable[[], None] = lambda: None
 
-    async def build(self, migration: Migration) -> View:
+    async def prefetch(self, namespace: str, name: str) -> dict[str, Any]:
+        return {}
+
+    async def build(self, migration: Migration, prefetched: dict[str, Any]) -> View:
         self.meanwhile()
         return View(migration, FakeClock().now(), {}, {}, None)
 

@@ -156,6 +156,22 @@ async def test_agents_are_asked_when_their_answers_are_older_than_a_second(world
     assert len(world.agents.asked) == 4
 
 
+async def test_what_was_prefetched_is_not_read_twice_and_the_rest_is_read(world: World) -> None:
+    world.pod("web-1")
+    world.pod("web-2")
+    known = replace(ACCEPTED, target=Endpoint(node="node-b", address="10.0.0.2"))
+    metadata = {"name": "move", "namespace": "default", "uid": "mig"}
+    world.stores.migrations.put({"metadata": metadata, "parsed": migration(known)})
+    prefetched = await world.builder.prefetch("default", "move")
+    assert set(prefetched) == {
+        paths.pods("default", "web-1"),
+        paths.replicasets("default", "web-rs"),
+    }
+    view = await world.builder.build(migration(ACCEPTED), prefetched)
+    assert set(view.pods) == {"web-1", "web-2"}
+    assert sorted(world.reads()) == sorted([*prefetched, paths.pods("default", "web-2")])
+
+
 async def test_a_silent_agent_is_no_error_but_its_answer_grows_old(world: World) -> None:
     await world.builder.build(migration(ACCEPTED))
     world.agents.silent = True

@@ -1,0 +1,44 @@
+"""Auto takes StopAndCopy unless only PostCopy fits the budget."""
+
+from __future__ import annotations
+
+import pytest
+
+from podferry.api.migration import CopyMode
+from podferry.strategies.container.copy_mode import choose_copy
+from tests.unit.strategies.container.samples import GIB, NOW
+
+
+def _choose(copy: CopyMode, budget: float | None, size: int) -> tuple[CopyMode, str]:
+    return choose_copy(
+        copy=copy, max_freeze_seconds=budget, resident_bytes=size, history=(), now=NOW
+    )
+
+
+@pytest.mark.parametrize("copy", [CopyMode.STOP_AND_COPY, CopyMode.POST_COPY])
+def test_what_was_asked_for_is_taken(copy: CopyMode) -> None:
+    mode, why = _choose(copy, 0.1, 64 * GIB)
+    assert mode is copy
+    assert why == f"{copy.value} was asked for"
+
+
+@pytest.mark.parametrize(
+    ("budget", "size", "mode", "words"),
+    [
+        (None, 64 * GIB, CopyMode.STOP_AND_COPY, "no maxFreezeSeconds is set"),
+        (
+            5.0,
+            GIB,
+            CopyMode.STOP_AND_COPY,
+            "fits maxFreezeSeconds 5 s (predicted p95 freeze 4.72 s",
+        ),
+        (4.0, GIB, CopyMode.POST_COPY, "PostCopy does (p95 0.88 s"),
+        (0.5, GIB, CopyMode.STOP_AND_COPY, "neither"),
+    ],
+)
+def test_auto_weighs_the_budget(
+    budget: float | None, size: int, mode: CopyMode, words: str
+) -> None:
+    found, why = _choose(CopyMode.AUTO, budget, size)
+    assert found is mode
+    assert words in why
