@@ -45,6 +45,12 @@ def answer(side: Side, kind: str, role: str) -> dict[str, Any] | None:
     return files.read_json(f"{side.folder}/{kind}-{role}.json")
 
 
+def restored(side: Side, claim: Claim, role: str) -> dict[str, Any] | None:
+    """The wrapper's word that it restored just the claimed container."""
+    said = answer(side, "restored", role)
+    return said if said and said.get("containerID") == claim.container_id else None
+
+
 def container_ids(side: Side, roles: tuple[str, ...] = ROLES) -> list[str]:
     """The container IDs that these roles of this attempt claimed last."""
     found = []
@@ -61,9 +67,9 @@ def facts(node: Node, side: Side) -> dict[str, Any]:
     identity = str(side.facts.get("containerID") or (claim.container_id if claim else ""))
     marked = side.has("RESUMING", "RESUMED")
     tasks = {item: operations.cgroup_of(node.host, item).pids() for item in container_ids(side)}
-    restored = claim is not None and answer(side, "restored", role_of(side)) is not None
+    done = claim is not None and restored(side, claim, role_of(side)) is not None
     live: dict[str, Any] = {
-        "claimed": claim is not None and (claim.held or restored),
+        "claimed": claim is not None and (claim.held or done),
         "neverRan": not marked and not any(tasks.values()),
         "alive": bool(tasks.get(identity)),
     }

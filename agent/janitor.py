@@ -11,6 +11,7 @@ from podferry.agent.engine import Engine
 from podferry.agent.errors import AgentError
 from podferry.agent.source import Source
 from podferry.agent.store import Store
+from podferry.agent.target import Target
 from podferry.wire.stages import Role, SourceStage
 
 log = structlog.get_logger("podferry.agent.janitor")
@@ -29,14 +30,17 @@ async def run(engine: Engine, store: Store, *, every_seconds: float = 60.0) -> N
         await asyncio.sleep(every_seconds)
 
 
-async def tend(engine: Engine, source: Source, *, every_seconds: float = 1.0) -> None:
-    """Look after sources that a dead-man thawed, for ever."""
+async def tend(
+    engine: Engine, source: Source, target: Target, *, every_seconds: float = 0.25
+) -> None:
+    """Look after sources that a dead-man thawed and targets that lost their pages, for ever."""
     while True:
         sides = [side for side in engine.sides() if side.order.role is Role.SOURCE]
         held = (SourceStage.FROZEN.value, SourceStage.SEALED.value)
         metrics.frozen.set(sum(side.state.observed.stage in held for side in sides))
         try:
             await source.tend(sides)
+            await target.tend([side for side in engine.sides() if side.order.role is Role.TARGET])
         except (AgentError, OSError) as error:
             log.warning("tending failed", error=str(error))
         await asyncio.sleep(every_seconds)

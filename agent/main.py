@@ -106,7 +106,7 @@ def _configure_logs() -> None:
 
 def build(
     arguments: argparse.Namespace, identity: tls.Identity
-) -> tuple[Engine, Services, Store, Source]:
+) -> tuple[Engine, Services, Store, Source, Target]:
     """Wire the parts of one agent."""
     node = Node(Host(), arguments.state, arguments.run, arguments.tls_dir)
     for folder in (f"{arguments.run}/hold", f"{arguments.run}/restored"):
@@ -123,7 +123,7 @@ def build(
     source = Source(node, identity.client, taken, peer_port=arguments.port)
     target = Target(node, taken)
     engine = Engine(store, {Role.SOURCE: source, Role.TARGET: target})
-    return engine, Services(node, arguments.node_name, target), store, source
+    return engine, Services(node, arguments.node_name, target), store, source, target
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
@@ -132,7 +132,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     identity = tls.Identity.load(arguments.tls_dir)
-    engine, services, store, source = build(arguments, identity)
+    engine, services, store, source, target = build(arguments, identity)
     engine.start()
     orders = web.AppRunner(server.application(engine, services), access_log=None)
     plain = web.AppRunner(
@@ -148,7 +148,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         keepers = [
             asyncio.create_task(identity.watch()),
             asyncio.create_task(janitor.run(engine, store)),
-            asyncio.create_task(janitor.tend(engine, source)),
+            asyncio.create_task(janitor.tend(engine, source, target)),
         ]
         log.info("serving", node=arguments.node_name, bind=arguments.bind, port=arguments.port)
         await stop.wait()

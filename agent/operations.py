@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,22 +201,49 @@ def disarm(node: Node, side: Side) -> None:
     deadman.disarm(node.host, node.folder(side))
 
 
+def abort_connections(node: Node, side: Side) -> None:
+    """Let the peers of a frozen, committed source see a reset at once; nothing new gets in."""
+    netns = str(side.facts.get("netns", ""))
+    tasks = cgroup_of(node.host, str(side.facts["containerID"])).pids()
+    if not tasks or not netns:
+        return
+    lower_shield(node.host, netns)  # it would drop the resets too
+    thaw.reset_connections(node.host, tasks[0])
+    raise_shield(node.host, netns)
+
+
 def release(node: Node, side: Side) -> None:
-    """Verdict Committed: connections aborted, tasks killed, shield and hold gone."""
+    """Verdict Committed: tasks killed, then shield, dead-man and hold gone."""
     identity = str(side.facts["containerID"])
     disarm(node, side)
-    tasks = cgroup_of(node.host, identity).pids()
-    lower_shield(node.host, str(side.facts.get("netns", "")))
-    if tasks:
-        thaw.reset_connections(node.host, tasks[0])
     thaw.stop_dump(node.host, node.folder(side))
     kill_container(node.host, identity)
+    lower_shield(node.host, str(side.facts.get("netns", "")))
     _remove_hold(node, identity)
+
+
+def break_off_dump(node: Node, side: Side, *, seconds: float = 5.0) -> None:
+    """Make a dump fail by itself: its page connection is cut, so criu puts everything back.
+
+    A criu that is killed leaves the workload's sockets in repair mode, which loses connections;
+    that stays the last resort of whoever calls this.
+    """
+    lazy = side.params.get("copy") == "PostCopy"
+    port = int((side.facts if lazy else side.params).get("pagePort") or 0)
+    peer = ["sport", "=", f":{port}"] if lazy else ["dport", "=", f":{port}"]
+    deadline = time.monotonic() + seconds
+    while dump_running(node, side) and time.monotonic() < deadline:
+        node.host.run(["ss", "-K", "-H", "-t", "state", "connected", *peer], timeout=5)
+        if lazy:  # nobody may have connected yet: a caller that says nothing ends the wait
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        time.sleep(0.05)
 
 
 def thaw_source(node: Node, side: Side) -> None:
     """End this attempt's criu, thaw and read back, then shield, dead-man and hold go."""
     identity = str(side.facts["containerID"])
+    break_off_dump(node, side)
     if not thaw.thaw(node.host, cgroup_of(node.host, identity), node.folder(side)):
         raise AgentError(
             "ThawFailed",

@@ -101,9 +101,29 @@ async def start_lazy(node: Node, side: Side) -> None:
     )
 
 
+def lazy_code(side: Side) -> int | None:
+    """Exit code of the daemon that fetches pages, None while it runs."""
+    return _code(side, "lazy-pages")
+
+
 def lazy_done(side: Side) -> bool:
     """Whether every page arrived: the daemon ended well."""
-    return _code(side, "lazy-pages") == 0
+    return lazy_code(side) == 0
+
+
+async def lazy_finished(side: Side) -> None:
+    """Wait until every page arrived. Raises AgentError PagesLost."""
+    while True:
+        code = lazy_code(side)
+        if code == 0:
+            return
+        if code is not None:
+            raise AgentError(
+                "PagesLost",
+                f"criu lazy-pages ended with {code} before all memory was here:"
+                f" {_tail(side, 'lazy-pages')}; nothing was removed",
+            )
+        await asyncio.sleep(0.05)
 
 
 async def stop(node: Node, side: Side) -> None:

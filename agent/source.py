@@ -176,14 +176,25 @@ class Source:
     async def _release(self, side: Side) -> None:
         if side.order.verdict is not Verdict.COMMITTED:
             raise AgentError("VerdictMissing", "only verdict Committed releases a source")
-        if outgoing.is_lazy(side) and operations.dump_running(self._node, side):
-            raise AgentError(
-                "PagesPending",
-                "pages of this source are still being fetched; order Released again once the fact"
-                " pagesDone is true on both sides",
-            )
+        await asyncio.to_thread(operations.abort_connections, self._node, side)
+        if outgoing.is_lazy(side):
+            await self._pages_fetched(side)
         await asyncio.to_thread(operations.release, self._node, side)
         await asyncio.to_thread(self._clear, side)
+
+    async def _pages_fetched(self, side: Side) -> None:
+        """PostCopy: the tasks are killed only once the target has every page."""
+        while True:
+            if not operations.dump_running(self._node, side):
+                break
+            await asyncio.sleep(0.05)
+        code = operations.dump_code(side)
+        if code != 0:
+            raise AgentError(
+                "PagesLost",
+                f"criu stopped serving pages with {code} before the target had them all; the"
+                " source stays frozen with its memory",
+            )
 
     async def _thaw(self, side: Side, previous: asyncio.Task[None] | None) -> None:
         """Undo the freeze, also one that is going on: criu is ended first, by pid."""
@@ -215,7 +226,8 @@ class Source:
     async def tend(self, sides: list[Side]) -> None:
         """Finish what a dead-man began: it thaws, but knows nothing of the shield."""
         for side in sides:
-            fired = operations.read_fate(side) == "thawed" and not side.state.ended
+            ordered = side.state.observed.wanted == SourceStage.THAWED.value
+            fired = operations.read_fate(side) == "thawed" and not ordered
             if fired and side.facts.get("containerID") and not side.facts.get("deadManFired"):
                 log.warning("the dead-man thawed this source", migration=side.order.migration)
                 await asyncio.to_thread(operations.thaw_source, self._node, side)

@@ -100,22 +100,23 @@ class Target:
         if pages.is_lazy(side):
             await pages.start_lazy(self._node, side)
         await self._restore(side)
-        side.note(rehearseSeconds=round(time.monotonic() - began, 4))
+        side.note(
+            rehearsed=side.facts["containerID"],
+            rehearseSeconds=round(time.monotonic() - began, 4),
+        )
 
     async def _restore(self, side: Side) -> None:
         """Fill the held container and let the wrapper restore it; frozen when this returns."""
         claim = claims.read(self._node, side)
-        if claim is None or not claim.held:
+        if claim is None or not self._is_there(side, claim):
             raise AgentError(
                 "NotClaimed",
                 f"no container of role {claims.role_of(side)} is held on this node; the target"
                 " pod was not created, or kubelet gave up waiting",
             )
-        bundle = containers.read_bundle(self._node.host, claim.bundle)
-        side.note(containerID=claim.container_id, netns=bundle.network_namespace)
-        await asyncio.to_thread(self._fill, side, bundle)
-        await asyncio.to_thread(operations.raise_shield, self._node.host, bundle.network_namespace)
-        operations.write_restore_config(f"{side.folder}/criu.conf", self._tls(side))
+        # After a restart of the agent the wrapper may be restoring already: fill nothing then.
+        if side.facts.get("restoring") != claim.container_id:
+            await self._ready(side, claim)
         self._order_wrapper(side, "restore", lazy=pages.is_lazy(side))
         restored = await self._wait_restored(side, claim)
         if not operations.cgroup_of(self._node.host, claim.container_id).is_frozen():
@@ -124,6 +125,21 @@ class Target:
                 "the restored container is not frozen; it may have run and must be destroyed",
             )
         side.note(restoreSeconds=restored.get("seconds"), initPID=restored.get("initPID"))
+
+    @staticmethod
+    def _is_there(side: Side, claim: Claim) -> bool:
+        done = claims.restored(side, claim, claims.role_of(side)) is not None
+        return claim.held or done
+
+    async def _ready(self, side: Side, claim: Claim) -> None:
+        """Everything that must stand before the wrapper restores."""
+        bundle = containers.read_bundle(self._node.host, claim.bundle)
+        netns = bundle.network_namespace
+        side.note(containerID=claim.container_id, netns=netns)
+        await asyncio.to_thread(self._fill, side, bundle)
+        await asyncio.to_thread(operations.raise_shield, self._node.host, netns)
+        operations.write_restore_config(f"{side.folder}/criu.conf", self._tls(side))
+        side.note(restoring=claim.container_id)
 
     def _tls(self, side: Side) -> str:
         return self._node.publish_tls() if pages.is_lazy(side) else ""
@@ -150,8 +166,8 @@ class Target:
         role = claims.role_of(side)
         deadline = time.monotonic() + RESTORE_SECONDS
         while time.monotonic() < deadline:
-            restored = claims.answer(side, "restored", role)
-            if restored is not None and restored.get("containerID") == claim.container_id:
+            restored = claims.restored(side, claim, role)
+            if restored is not None:
                 return restored
             failed = claims.answer(side, "failed", role)
             if failed is not None and failed.get("containerID") == claim.container_id:
@@ -181,16 +197,16 @@ class Target:
         """Replace the rehearsal by the same-named pod's container, once it is held."""
         if side.has("RESUMING"):
             return
-        if claims.answer(side, "restored", "final") is None:
-            await self._kill(side, ("rehearsal",))
+        await self._kill(side, ("rehearsal",))
+        if side.facts.get("restoring") == side.facts.get("rehearsed"):
             self._order_wrapper(side, "hold", lazy=False)
-            while True:
-                claim = claims.read(self._node, side, "final")
-                wanted = side.params.get("finalPodUID")
-                if claim and claim.held and wanted in (None, "", claim.pod_uid):
-                    break
-                await asyncio.sleep(0.02)
-            await self._restore(side)
+        while True:
+            claim = claims.read(self._node, side, "final")
+            wanted = side.params.get("finalPodUID")
+            if claim and wanted in (None, "", claim.pod_uid) and self._is_there(side, claim):
+                break
+            await asyncio.sleep(0.02)
+        await self._restore(side)
 
     def _thaw(self, side: Side) -> None:
         """RESUMING, thaw, look again, RESUMED: each durable before the next."""
@@ -240,14 +256,20 @@ class Target:
         await asyncio.to_thread(self._clear, side)
 
     async def _forget(self, side: Side) -> None:
-        if pages.is_lazy(side) and not pages.lazy_done(side):
-            raise AgentError(
-                "PagesPending",
-                "pages of this container still arrive; order Forgotten again once the fact"
-                " pagesDone is true",
-            )
+        if pages.is_lazy(side):
+            await pages.lazy_finished(side)
         await pages.stop(self._node, side)
         await asyncio.to_thread(self._clear, side)
+
+    async def tend(self, sides: list[Side]) -> None:
+        """Freeze a target whose pages stopped to arrive: a missing page would read as zeros."""
+        for side in sides:
+            code = pages.lazy_code(side) if pages.is_lazy(side) else None
+            if code and side.has("RESUMING") and not side.facts.get("pagesLost"):
+                log.error("pages lost, target frozen", migration=side.order.migration, code=code)
+                group = operations.cgroup_of(self._node.host, str(side.facts["containerID"]))
+                await asyncio.to_thread(group.freeze)
+                side.note(pagesLost=True)
 
     @staticmethod
     def _clear(side: Side) -> None:

@@ -17,6 +17,7 @@ for argument in "$@"; do
       ;;
   esac
   previous=$argument
+  case "$argument" in --bundle=* | -b=*) bundle=${argument#*=} ;; esac
   if [ -z "$command" ]; then
     case "$argument" in
       -*) ;;
@@ -41,6 +42,7 @@ for argument in "$@"; do
   esac
 done
 if [ "$command" = create ]; then
+  bundle=${bundle:-.}
   if [ ! -r "$bundle/config.json" ]; then exec "$real" "$@"; fi
   # Any mention of the annotation goes to the careful path; only that one may decide on `create`.
   if grep -q 'podferry\.dev/restore' "$bundle/config.json"; then

@@ -25,7 +25,7 @@ CREATE_HOLD_SECONDS = 100
 ROLES = ("replacement", "rehearsal", "final")
 POLL_SECONDS = 0.003
 PR_SET_PDEATHSIG = 1
-RESTORE_SECONDS = 110
+RESTORE_SECONDS = 60
 SETTLE_SECONDS = 5
 VALUE_FLAGS = ("--root", "--log", "--log-format", "--criu", "--rootless")
 CREATE_VALUE_FLAGS = ("--bundle", "-b", "--pid-file", "--console-socket", "--pidfd-socket",
@@ -77,6 +77,9 @@ def main(argv):
     except Refused as refusal:
         say(call, str(refusal))
         return 1
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        say(call, "this container was not created: %s: %s" % (type(error).__name__, error))
+        return 1
 
 
 def plain(argv):
@@ -125,7 +128,7 @@ def wanted(folder, role, pod):
     """The agent's plan once it is for us; None while it says hold."""
     if os.path.exists(os.path.join(folder, "ABORTED")):
         raise Refused("this move was rolled back; the workload runs on its source node")
-    for name in ("RESUMING", "RESUMED"):
+    for name in ("RESUMED", "RESUMING"):
         marker = read(folder, name)
         if marker and marker.get("podUID") == pod:
             if name == "RESUMED":
@@ -155,10 +158,12 @@ def restore_once(call, folder, role, pod, plan):
         command.append("--lazy-pages")
     command.append(call.id)
     began = time.monotonic()
+    done = guard(group_of(call.bundle))
     code = run_child(command)
     init = pid_of(call) if code == 0 else 0
     frozen = bool(init) and settles_frozen(freezer_of(init))
     if frozen:
+        done()
         mark_restored(call.id)
         write(folder, "restored-%s.json" % role, {
             "containerID": call.id, "podUID": pod, "initPID": init,
@@ -168,9 +173,37 @@ def restore_once(call, folder, role, pod, plan):
     message = criu_error(plan["workPath"]) or (
         "runc restore ended with %d" % code if code else "the restored tasks were not frozen")
     destroy(call)
+    done()
     write(folder, "failed-%s.json" % role, {
         "containerID": call.id, "podUID": pod, "reason": reason, "message": message})
     raise Refused("restore failed: " + message)
+
+
+def guard(group):
+    """Fork a process that kills the container's group if we die; call the result to dismiss it.
+
+    containerd ends only this process when it loses patience, and runc with it (PDEATHSIG), but a
+    criu works on by itself and would leave tasks that nobody knows of.
+    """
+    alarm, hold = os.pipe()
+    if os.fork():
+        os.close(alarm)
+
+        def dismiss():
+            os.write(hold, b"x")
+            os.close(hold)
+
+        return dismiss
+    try:
+        os.setsid()
+        os.close(hold)
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        if not os.read(alarm, 1):
+            kill_group(group)
+    finally:
+        os._exit(0)
 
 
 def run_child(command):

@@ -34,6 +34,11 @@ if read -r pid < "$folder/dump.pid" 2>/dev/null; then
     do sleep 0.05; done; done
   fi
 fi
+# A criu whose runc is gone is named by no pid file, only by the tasks that it holds.
+for t in $(cat "${state%/*}/cgroup.procs" 2>/dev/null); do
+  c=$(sed -n 's/^TracerPid:[^1-9]*//p' "/proc/$t/status" 2>/dev/null)
+  [ -n "$c" ] && grep -q criu "/proc/$c/comm" && kill -9 "$c" 2>/dev/null && sleep 0.05
+done
 for i in $(seq 1000); do
   echo "$thawed" > "$state" || exit 0
   case "$(cat "$state")" in "$thawed") break ;; esac

@@ -64,6 +64,12 @@ def _status(folder: Path, pid: int, seen: _Seen) -> None:
             size = int(value.split()[0]) * 1024
             seen.resident_bytes += size
             seen.shmem_bytes += size if key == "RssShmem" else 0
+        elif key == "State" and value.strip().startswith("T"):
+            seen.block(
+                "UnsupportedResource",
+                f"process {pid} is stopped by a signal; CRIU waits for ever on a stopped task of a"
+                f" frozen container (kill -CONT {pid}, or end it)",
+            )
         elif key == "TracerPid" and value.strip() != "0":
             seen.block(
                 "UnsupportedResource",

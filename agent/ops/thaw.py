@@ -26,7 +26,30 @@ def stop_dump(host: Host, folder: str) -> bool:
 
 def thaw(host: Host, cgroup: Cgroup, folder: str) -> bool:
     """End this attempt's criu, then thaw until it holds. True when the source runs."""
-    return stop_dump(host, folder) and (not cgroup.exists() or cgroup.thaw())
+    if not stop_dump(host, folder) or not stop_tracers(cgroup):
+        return False
+    return not cgroup.exists() or cgroup.thaw()
+
+
+def stop_tracers(cgroup: Cgroup) -> bool:
+    """End every criu that still holds a task of this group. True when none is left.
+
+    A criu whose runc was killed works on without it, and no pid file names it; at its end it would
+    write FROZEN over our thaw, for ever.
+    """
+    return all([processes.end_tree(pid, "criu") for pid in tracers(cgroup)])
+
+
+def tracers(cgroup: Cgroup) -> set[int]:
+    """Processes that trace a task of this group."""
+    found: set[int] = set()
+    for pid in cgroup.pids():
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                for line in (task / "status").read_text().splitlines():
+                    if line.startswith("TracerPid:"):
+                        found.add(int(line.split()[1]))
+    return found - {0}
 
 
 def reset_connections(host: Host, pid: int) -> int:

@@ -15,6 +15,7 @@ from podferry.api.migration import (
     StrategyName,
     Transport,
     WorkloadKind,
+    keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
 from podferry.controller.core import owners
@@ -89,15 +90,27 @@ def _second(view: View) -> Step:
     _raise(preflight.check_probe(view.probe))
     resident = int(view.probe.get("residentBytes") or 0)
     spec = migration.spec
+    same_name = keeps_name(status.owner)
+    if same_name and spec.copy is CopyMode.POST_COPY:
+        raise PreconditionError(
+            Reason.NOT_SUPPORTED_YET,
+            f"pod {end.pod} keeps its name (bare pod or StatefulSet): it is rehearsed in one pod"
+            " and resumed in another, and PostCopy can serve its pages only once; use StopAndCopy",
+        )
     mode, why = copy_mode.choose_copy(
         copy=spec.copy,
         max_freeze_seconds=spec.max_freeze_seconds,
         resident_bytes=resident,
         history=view.history,
         now=view.now,
+        same_name=same_name,
     )
     prediction = estimate.predict(
-        copy=mode, resident_bytes=resident, history=view.history, now=view.now
+        copy=mode,
+        resident_bytes=resident,
+        history=view.history,
+        now=view.now,
+        same_name=same_name,
     )
     pod = view.pods.get(end.pod)
     if pod is None or pod["metadata"]["uid"] != end.uid:

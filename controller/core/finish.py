@@ -6,9 +6,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from podferry.api.migration import CopyMode, Decision, Endpoint, Measured, MigrationStatus
+from podferry.api.migration import (
+    CopyMode,
+    Decision,
+    Endpoint,
+    Measured,
+    MigrationStatus,
+    keeps_name,
+)
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import orders, owners, pods
+from podferry.controller.core import orders, pods
 from podferry.controller.core.actions import (
     Action,
     CreatePod,
@@ -64,7 +71,7 @@ def advance(view: View) -> Step:
 
 def _resume_actions(view: View, status: MigrationStatus) -> tuple[Action, ...]:
     """Orders and pod changes of the resume; each is safe to repeat."""
-    if not owners.keeps_name(status.owner):
+    if not keeps_name(status.owner):
         return (orders.target(view, status, TargetStage.RESUMED),)
     migration = view.migration
     uid, attempt = migration.uid, status.attempt
@@ -137,7 +144,7 @@ def _resumed_end(view: View, target: Endpoint, observed: Observed) -> Endpoint:
     for pod in view.pods.values():
         if pod["metadata"]["uid"] == uid:
             name = str(pod["metadata"]["name"])
-    if owners.keeps_name(view.migration.status.owner) and view.migration.status.source:
+    if keeps_name(view.migration.status.owner) and view.migration.status.source:
         name = view.migration.status.source.pod
     container = str(observed.facts.get("containerID") or target.container_id)
     return replace(target, pod=name, uid=uid, container_id=container)
@@ -168,7 +175,7 @@ def _release(view: View) -> Step:
     )  # fmt: skip
     draft.progress(Phase.RELEASING, Reason.RELEASED, "cleaning up")
     actions: list[Action] = []
-    if not owners.keeps_name(status.owner):
+    if not keeps_name(status.owner):
         actions.append(DeletePod(migration.namespace, end.pod, end.uid, 0))
     actions.append(orders.target(view, draft.value, TargetStage.FORGOTTEN))
     return Step(draft.value, tuple(actions), 0.0)

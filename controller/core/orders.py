@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from podferry.api.migration import CopyMode, Decision, MigrationStatus
+from podferry.api.migration import CopyMode, Decision, MigrationStatus, keeps_name
 from podferry.controller.core.actions import OrderAgent
-from podferry.controller.core.owners import keeps_name
 from podferry.controller.core.view import View
 from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
 

@@ -28,11 +28,6 @@ class Resolved:
     endpoint: Endpoint
 
 
-def keeps_name(owner: OwnerRef | None) -> bool:
-    """Whether the replacement must carry the source's name."""
-    return owner is None or owner.kind == "StatefulSet"
-
-
 def resolve(view: View) -> Resolved:
     """Find the pod. Raises PreconditionError UnknownWorkload, AmbiguousWorkload, NotRunning."""
     reference = view.migration.spec.workload_ref

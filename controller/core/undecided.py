@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from podferry.api.migration import CopyMode
+from podferry.api.migration import CopyMode, keeps_name
 from podferry.api.reasons import Condition, Phase, Reason
 from podferry.controller.core import finish, orders, owners, pods, rollback
 from podferry.controller.core.actions import Action, CreatePod, DetachSource
@@ -105,7 +105,7 @@ def _why_not_ready(view: View) -> str:
 
 def _target_pod(view: View) -> pods.RawPod | None:
     status = view.migration.status
-    role = pods.ROLE_REHEARSAL if owners.keeps_name(status.owner) else pods.ROLE_REPLACEMENT
+    role = pods.ROLE_REHEARSAL if keeps_name(status.owner) else pods.ROLE_REPLACEMENT
     return pods.find(view.pods, view.migration.uid, status.attempt, role)
 
 
@@ -161,7 +161,7 @@ def _ask_for_target(view: View) -> Step:
     end, target = status.source, status.target
     assert end is not None
     assert target is not None
-    if owners.keeps_name(status.owner):
+    if keeps_name(status.owner):
         manifest = pods.rehearsal(
             view.pods[end.pod], uid=migration.uid, attempt=status.attempt, node=target.node
         )

@@ -107,6 +107,8 @@ class Executor:
         return False
 
     async def _remove_finalizer(self, subject: Subject, _action: actions.RemoveFinalizer) -> bool:
+        # The last act: nobody will ask for these answers again.
+        self._observations.forget(subject.uid)
         if names.FINALIZER in subject.finalizers:
             rest = tuple(name for name in subject.finalizers if name != names.FINALIZER)
             try:

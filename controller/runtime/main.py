@@ -41,6 +41,9 @@ from podferry.kube.lease import LeaderElector, LeadershipLost
 from podferry.wire import names
 
 LEASE = "podferry-controller"
+LEASE_SECONDS, RENEW_SECONDS, RETRY_SECONDS = 8.0, 5.0, 1.0
+"""Shorter than usual: when the leader dies in the middle of a move, a workload stays frozen until
+another replica may lead [s]."""
 
 _log = structlog.get_logger(__name__)
 
@@ -123,7 +126,15 @@ async def serve(options: argparse.Namespace) -> None:
         not_ready[0] = ""
         _log.info("serving", webhook_port=webhook.port, metrics_port=health.port)
         elector = LeaderElector(
-            client, options.namespace, LEASE, options.identity, clock=clock, rng=rng
+            client,
+            options.namespace,
+            LEASE,
+            options.identity,
+            clock=clock,
+            rng=rng,
+            lease_duration=LEASE_SECONDS,
+            renew_deadline=RENEW_SECONDS,
+            retry_period=RETRY_SECONDS,
         )
         keeping = asyncio.create_task(files.keep(on_renewal=agents.reload))
         try:

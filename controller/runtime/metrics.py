@@ -105,8 +105,15 @@ class Metrics:
             self.total.labels(strategy, status.phase).observe(measured.total_seconds)
         if status.decision is Decision.COMMITTED and measured.freeze_seconds > 0:
             self.freeze.labels(strategy, status.copy).observe(measured.freeze_seconds)
-        for step in measured.phases:
-            self.phase.labels(step.name).observe(step.seconds)
+        steps = {
+            "Prepare": measured.prepare_seconds,
+            "Dump": measured.dump_seconds,
+            "Restore": measured.restore_seconds,
+            **{step.name: step.seconds for step in measured.phases},
+        }
+        for name, seconds in steps.items():
+            if seconds > 0:
+                self.phase.labels(name).observe(seconds)
 
     def render(self) -> bytes:
         """Return the metrics in the text format."""

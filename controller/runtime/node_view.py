@@ -1,30 +1,20 @@
-"""Raw nodes and pods into the values that decisions use. Pure; owns quantities of memory."""
+"""Raw nodes and pods into the values that decisions use. Pure: owns what is counted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+from podferry.api.quantity import parse_bytes
 from podferry.controller.core.view import NodeView
-
-_SUFFIXES = {
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50,
-    "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "m": 1e-3,
-}  # fmt: skip
 
 
 def quantity_bytes(text: str | int | float) -> int:
     """Return a Kubernetes quantity such as `3Gi` in bytes, 0 if it is none."""
-    raw = str(text).strip()
-    factor: float = 1
-    for suffix, value in _SUFFIXES.items():
-        if raw.endswith(suffix):
-            raw, factor = raw[: -len(suffix)], value
-            break
     try:
-        return int(float(raw) * factor)
+        return parse_bytes(text)
     except ValueError:
-        return 0
+        return 0  # the API server let it pass, so it is nothing that we count
 
 
 def requested_bytes(pod: dict[str, Any]) -> int:

@@ -100,6 +100,11 @@ class OwnerRef:
     replicas: int = 1
 
 
+def keeps_name(owner: OwnerRef | None) -> bool:
+    """Whether the replacement must carry the source's name (StatefulSet, bare pod)."""
+    return owner is None or owner.kind == "StatefulSet"
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One end of the move."""

@@ -19,6 +19,7 @@ def choose_copy(
     resident_bytes: int,
     history: tuple[Migration, ...],
     now: datetime,
+    same_name: bool = False,
 ) -> tuple[CopyMode, str]:
     """Return the copy mode and the reason for it, in words.
 
@@ -28,9 +29,13 @@ def choose_copy(
         resident_bytes: memory that has to travel.
         history: finished Migrations, for the predictions.
         now: the wall time, aware.
+        same_name: the pod keeps its name. Its image is restored twice, and pages that are served
+            on demand are served once: only StopAndCopy can move it.
     """
     if copy is not CopyMode.AUTO:
         return copy, f"{copy.value} was asked for"
+    if same_name:
+        return CopyMode.STOP_AND_COPY, "a pod that keeps its name can only be moved by StopAndCopy"
     stop, post = (
         predict(copy=mode, resident_bytes=resident_bytes, history=history, now=now)
         for mode in (CopyMode.STOP_AND_COPY, CopyMode.POST_COPY)

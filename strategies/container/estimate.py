@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from podferry.api.migration import CopyMode, Migration, Prediction
+from podferry.api.migration import CopyMode, Migration, Prediction, keeps_name
 from podferry.api.reasons import Phase
 
 GIB = 2**30
@@ -22,6 +22,8 @@ P95_OF_P50 = 1.6
 """95th percentile of the prior as a multiple of its median."""
 AROUND_FREEZE_SECONDS = 3.0
 """Preparation, readiness and release around the freeze, where no move says otherwise."""
+KEPT_NAME_SECONDS = 0.9
+"""A pod that keeps its name is restored twice and gets its sandbox within the freeze."""
 SPREAD_NEEDED = 1e-3
 """Sum of squared distances of the sizes from their mean [GiB^2], below which there is no slope."""
 LEAST_FREEZE_SECONDS = 0.05
@@ -58,7 +60,12 @@ class _Move:
 
 
 def predict(
-    *, copy: CopyMode, resident_bytes: int, history: tuple[Migration, ...], now: datetime
+    *,
+    copy: CopyMode,
+    resident_bytes: int,
+    history: tuple[Migration, ...],
+    now: datetime,
+    same_name: bool = False,
 ) -> Prediction:
     """Predict the move of `resident_bytes` by `copy`.
 
@@ -67,15 +74,17 @@ def predict(
         resident_bytes: memory that has to travel, >= 0.
         history: finished Migrations; others and those without measurements are ignored.
         now: the wall time, aware; only for the age in `source`.
+        same_name: the replacement keeps the pod's name; such moves are a class of their own.
 
     Raises:
         ValueError: `resident_bytes` is negative.
     """
     if resident_bytes < 0:
         raise ValueError(f"resident_bytes is {resident_bytes}; memory is never negative")
-    moves = _moves(history, copy)
+    moves = _moves(history, copy, same_name=same_name)
     if len(moves) < MOVES_NEEDED:
         p50 = PRIORS.get(copy, PRIORS[CopyMode.STOP_AND_COPY]).at(resident_bytes)
+        p50 += KEPT_NAME_SECONDS if same_name else 0.0
         source = f"prior ({len(moves)} moves measured, {MOVES_NEEDED} needed)"
         return _prediction(
             p50, p50 * P95_OF_P50, AROUND_FREEZE_SECONDS, size=resident_bytes, source=source
@@ -100,13 +109,15 @@ def _prediction(p50: float, p95: float, around: float, *, size: int, source: str
     )
 
 
-def _moves(history: tuple[Migration, ...], copy: CopyMode) -> list[_Move]:
-    """Measured, succeeded moves of this mode, the newest first."""
+def _moves(history: tuple[Migration, ...], copy: CopyMode, *, same_name: bool) -> list[_Move]:
+    """Measured, succeeded moves of this mode and kind, the newest first."""
     found = []
     for migration in history:
         status = migration.status
         measured, completed = status.measured, _parse(status.completed_at)
         if measured is None or completed is None or measured.freeze_seconds <= 0:
+            continue
+        if keeps_name(status.owner) is not same_name:
             continue
         if status.phase == Phase.SUCCEEDED.value and status.copy == copy.value:
             # What was known beforehand is what the next prediction will be made from.

@@ -99,9 +99,8 @@ def test_every_agent_answers_the_leader(installed: Cluster) -> None:
 
     def ages() -> bool:
         name = leader(installed)
-        address = installed.get("pod", name, "-n", SYSTEM)["status"]["podIP"]
-        url = f"http://{address}:8080/metrics"
-        text = installed.exec("control", ["curl", "-s", url], check=False)
+        url = f"/api/v1/namespaces/{SYSTEM}/pods/{name}:8080/proxy/metrics"
+        text = installed.kubectl("get", "--raw", url, check=False)
         lines = [line for line in text.splitlines() if line.startswith("podferry_agent_answer_age")]
         found = {line.split('"')[1]: float(line.split()[-1]) for line in lines}
         return all(0 <= found.get(node, -1) < 60 for node in nodes)

@@ -8,7 +8,7 @@
  *   RECORDS  file that gets a line "<boot id> <node> <seq>" every 100 ms (default: none)
  *
  * TCP port 9000, one line in, one line out
- *   count    "<boot id> <host> <counter>": no number is ever given twice by one process
+ *   count    "<boot id> <host> <number>": 1, 2, 3 ... of one process, none left out or given twice
  *   sum      "<checksum> <expected>" of the half of the memory that is never written again
  *
  * The boot id is made once at start: a restarted process has another one, a moved one keeps it.
@@ -52,7 +52,9 @@ static int		nfds = 1;
 static char		bootid[17];
 static char		host[65];
 static const char	*node;
-static uint64_t		counter;
+static uint64_t		counter;	/* ticks: progress that needs no client */
+static uint64_t		given;		/* last number given to a client */
+static uint64_t		recorded;	/* last number written into the records */
 
 static char		*memory;
 static size_t		pages;		/* the first half is the kept half */
@@ -177,7 +179,7 @@ answer(int fd, const char *request)
 		return -1;
 	if (strcmp(request, "count") == 0)
 		length = snprintf(reply, sizeof reply, "%s %s %llu\n", bootid, host,
-		    (unsigned long long)++counter);
+		    (unsigned long long)++given);
 	else if (strcmp(request, "sum") == 0)
 		length = snprintf(reply, sizeof reply, "%016llx %016llx\n",
 		    (unsigned long long)checksum(), (unsigned long long)expected);
@@ -282,7 +284,7 @@ record(const char *path)
 	int	fd, length;
 
 	length = snprintf(line, sizeof line, "%s %s %llu\n", bootid, node,
-	    (unsigned long long)++counter);
+	    (unsigned long long)++recorded);
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0 || write(fd, line, (size_t)length) != length)
 		fail(path);

@@ -36,6 +36,10 @@ class FakeGroup:
     def pids(self) -> list[int]:
         return self.tasks
 
+    def freeze(self) -> bool:
+        self.calls.append("freeze")
+        return True
+
     def is_frozen(self) -> bool:
         return self.frozen
 
@@ -55,7 +59,14 @@ class World:
         self.wrapper.mkdir()
         (self.wrapper / "stat").write_text("99 (python3) S 1")
         patch.setattr(operations, "cgroup_of", lambda _host, _id: self.group)
-        for name in ("lower_shield", "raise_shield", "disarm", "release", "before_freeze"):
+        for name in (
+            "lower_shield",
+            "raise_shield",
+            "disarm",
+            "release",
+            "before_freeze",
+            "abort_connections",
+        ):
             patch.setattr(operations, name, self._record(name))
         patch.setattr(operations, "thaw_cgroup", self._thaw)
         patch.setattr(operations, "thaw_source", self._thaw)
@@ -196,15 +207,50 @@ async def test_a_target_that_may_run_is_not_killed(world: World, marker: str) ->
     assert world.calls == []
 
 
-async def test_a_target_is_not_forgotten_while_its_pages_arrive(world: World) -> None:
+async def test_a_target_is_forgotten_only_once_its_pages_arrived(world: World) -> None:
     side = world.side(Role.TARGET, "Forgotten", "Resumed", copy="PostCopy")
-    (Path(side.folder) / "images").mkdir()
-    with pytest.raises(AgentError, match="PagesPending"):
-        await target(world).reach(side, "Forgotten", None)
-    assert (Path(side.folder) / "images").exists()
+    images = Path(side.folder) / "images"
+    images.mkdir()
+    waiting = asyncio.create_task(target(world).reach(side, "Forgotten", None))
+    await asyncio.wait([waiting], timeout=0.1)
+    assert images.exists()
     Path(f"{side.folder}/lazy-pages.rc").write_text("0\n")
-    await target(world).reach(side, "Forgotten", None)
-    assert not (Path(side.folder) / "images").exists()
+    await waiting
+    assert not images.exists()
+
+
+async def test_a_target_that_lost_its_pages_is_frozen_and_keeps_what_arrived(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = world.side(Role.TARGET, "Forgotten", "Resumed", copy="PostCopy")
+    files.write_json(f"{side.folder}/RESUMING", {})
+    Path(f"{side.folder}/lazy-pages.rc").write_text("1\n")
+    await target(world).tend([side])
+    await target(world).tend([side])
+    assert world.calls == ["freeze"]
+    assert side.facts["pagesLost"] is True
+    with pytest.raises(AgentError, match="PagesLost"):
+        await target(world).reach(side, "Forgotten", None)
+
+
+async def test_a_restore_that_the_wrapper_finished_while_the_agent_was_away_is_taken(
+    world: World,
+) -> None:
+    side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
+    world.claim(side)
+    (world.wrapper / "stat").unlink()
+    images = Path(side.folder) / "images"
+    images.mkdir()
+    header = (2).to_bytes(4, "little") + bytes([8, 7])
+    (images / "pagemap-1.img").write_bytes(bytes(8) + header)
+    Path(f"{side.folder}/page-server.rc").write_text("0")
+    files.write_json(f"{side.folder}/manifest.json", {"images": {}, "streams": []})
+    files.write_json(
+        f"{side.folder}/restored-replacement.json", {"containerID": CID, "seconds": 0.2}
+    )
+    await target(world).reach(side, "Rehearsed", None)
+    assert side.facts["restoreSeconds"] == 0.2
+    assert world.calls == []
 
 
 async def test_a_claim_whose_wrapper_died_is_not_held(world: World) -> None:
@@ -281,14 +327,28 @@ async def test_a_freeze_that_is_going_on_is_thawed_until_it_ended(world: World) 
     assert world.group.frozen is False
 
 
-async def test_a_source_is_not_released_while_its_pages_are_fetched(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("code", "released"), [("0", True), ("1", False)])
+async def test_a_source_is_killed_only_once_every_page_was_fetched(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str, released: bool
 ) -> None:
     side = world.side(Role.SOURCE, "Released", "Sealed", verdict=Verdict.COMMITTED, copy="PostCopy")
-    monkeypatch.setattr(operations, "dump_running", lambda _node, _side: True)
-    with pytest.raises(AgentError, match="PagesPending"):
+    answers = [True, True, False]
+
+    def running(_node: Node, _side: Side) -> bool:
+        assert "release" not in world.calls
+        answer = answers.pop(0)
+        if not answer:
+            Path(f"{side.folder}/dump.rc").write_text(code)
+        return answer
+
+    monkeypatch.setattr(operations, "dump_running", running)
+    if released:
         await source(world).reach(side, "Released", None)
-    assert world.calls == []
+    else:
+        with pytest.raises(AgentError, match="PagesLost"):
+            await source(world).reach(side, "Released", None)
+    assert ("release" in world.calls) is released
+    assert world.calls[0] == "abort_connections"
 
 
 async def test_a_source_that_a_dead_man_thawed_gets_its_network_back(world: World) -> None:

@@ -11,6 +11,7 @@ import pytest
 from podferry.api.clock import FakeClock
 from podferry.api.migration import (
     Decision,
+    Measured,
     Migration,
     MigrationSpec,
     MigrationStatus,
@@ -195,3 +196,23 @@ async def test_the_end_of_a_move_is_counted_once(world: World) -> None:
     text = world.metrics.render().decode()
     wanted = 'podferry_migrations_total{reason="Cancelled",result="RolledBack",'
     assert wanted + 'strategy="Container"} 1.0' in text
+
+
+async def test_what_a_successful_move_took_is_measured(world: World) -> None:
+    measured = Measured(freeze_seconds=0.7, total_seconds=2.0, dump_seconds=0.4)
+    over = MigrationStatus(
+        phase="Succeeded",
+        attempt=1,
+        decision=Decision.COMMITTED,
+        decision_reason="Decided",
+        strategy="Container",
+        copy="StopAndCopy",
+        measured=measured,
+    )
+    world.step.append(Step(over))
+    await world.reconciler.reconcile("default", "move")
+    text = world.metrics.render().decode()
+    labels = '{copy="StopAndCopy",strategy="Container"}'
+    assert f"podferry_migration_freeze_seconds_sum{labels} 0.7" in text
+    assert 'podferry_migration_phase_seconds_sum{phase="Dump"} 0.4' in text
+    assert 'phase="Restore"' not in text

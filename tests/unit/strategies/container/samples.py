@@ -110,6 +110,7 @@ def move(
     """A finished Migration with its measurements."""
     found = m.MigrationStatus(
         phase="Succeeded",
+        owner=m.OwnerRef(kind="ReplicaSet", name="app", uid="o"),
         copy=copy_mode,
         completed_at=(NOW - timedelta(minutes=minutes_ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         measured=m.Measured(freeze_seconds=freeze, total_seconds=freeze + 2.0, bytes=size),

@@ -114,3 +114,10 @@ def test_every_prediction_is_ordered_and_positive(
     found = _predict(size, *[move(one, freeze) for one, freeze in moves])
     assert 0 < found.freeze_p50_seconds <= found.freeze_p95_seconds
     assert found.total_seconds >= found.freeze_p50_seconds
+
+
+def test_a_move_that_keeps_the_name_is_predicted_from_its_own_kind() -> None:
+    history = tuple(move(GIB, 9.0) for _ in range(6))
+    found = predict(copy=STOP, resident_bytes=GIB, history=history, now=NOW, same_name=True)
+    assert found.source == "prior (0 moves measured, 5 needed)"
+    assert found.freeze_p50_seconds == pytest.approx(2.95 + 0.9)
