@@ -33,7 +33,6 @@ class Side:
     store: Store
     task: asyncio.Task[None] | None = None
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def order(self) -> Order:
@@ -93,7 +92,7 @@ class Engine:
                 log.info("continue after restart", **_words(state.order))
                 side.task = asyncio.create_task(self._work(side, state.order.stage, None))
 
-    async def stop(self, seconds: float = 20.0) -> None:
+    async def stop(self, seconds: float = 10.0) -> None:
         """Let running stages finish for a while; what is cut off continues after a restart."""
         tasks = [side.task for side in self._sides.values() if side.task]
         if tasks:
@@ -146,6 +145,8 @@ class Engine:
             working = before is not None and before.observed.progress is Progress.WORKING
             previous = side.task if working else None
             side.task = asyncio.create_task(self._work(side, order.stage, previous))
+            async with side.changed:
+                side.changed.notify_all()  # whoever waits for an earlier stage waits in vain
         return side
 
     async def wait(self, side: Side, stage: str, seconds: float) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import structlog
 
 from podferry.agent import metrics
 from podferry.agent.engine import Engine
 from podferry.agent.errors import AgentError
+from podferry.agent.node import Node
 from podferry.agent.source import Source
 from podferry.agent.store import Store
 from podferry.agent.target import Target
@@ -18,11 +20,11 @@ log = structlog.get_logger("podferry.agent.janitor")
 KEEP_SECONDS = 600.0
 
 
-async def run(engine: Engine, store: Store, *, every_seconds: float = 60.0) -> None:
+async def run(engine: Engine, store: Store, node: Node, *, every_seconds: float = 60.0) -> None:
     """Sweep at start and for ever."""
     while True:
         try:
-            for name in await asyncio.to_thread(_sweep, store):
+            for name in await asyncio.to_thread(_sweep, store, node):
                 log.info("removed an ended attempt", attempt=name)
             engine.forget()
         except OSError as error:
@@ -46,5 +48,10 @@ async def tend(
         await asyncio.sleep(every_seconds)
 
 
-def _sweep(store: Store) -> list[str]:
-    return store.remove_ended(older_than_seconds=KEEP_SECONDS)
+def _sweep(store: Store, node: Node) -> list[str]:
+    def pod_exists(uid: str) -> bool:
+        pods = node.local("/var/lib/kubelet/pods")
+        return not os.path.isdir(pods) or os.path.isdir(f"{pods}/{uid}")
+
+    removed = store.remove_ended(older_than_seconds=KEEP_SECONDS)
+    return removed + store.remove_markers(pod_exists)

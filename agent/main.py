@@ -14,6 +14,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
@@ -63,13 +64,27 @@ class Services:
         return cast(Any, self._target.upload(side, kind, name))
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The wired parts of one agent."""
+
+    node: Node
+    engine: Engine
+    services: Services
+    store: Store
+    source: Source
+    target: Target
+
+
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("podferry agent", description="The node side of podferry.")
     parser.add_argument("--node-name", default=os.environ.get("NODE_NAME", ""))
     parser.add_argument("--tls-dir", default=tls.DEFAULT_DIR)
     parser.add_argument("--state", default=names.STATE_DIR, help="folder on the node")
     parser.add_argument("--run", default=names.RUN_DIR, help="volatile folder on the node")
-    parser.add_argument("--bind", default=os.environ.get("BIND_ADDRESS", "0.0.0.0"))  # noqa: S104
+    everywhere = "0.0.0.0"  # noqa: S104 (orders need a certificate, metrics take none)
+    parser.add_argument("--bind", default=os.environ.get("NODE_IP") or everywhere)
+    parser.add_argument("--metrics-bind", default=everywhere)
     parser.add_argument("--port", type=int, default=names.AGENT_PORT)
     parser.add_argument("--metrics-port", type=int, default=names.AGENT_METRICS_PORT)
     found = parser.parse_args(argv)
@@ -104,9 +119,7 @@ def _configure_logs() -> None:
     )
 
 
-def build(
-    arguments: argparse.Namespace, identity: tls.Identity
-) -> tuple[Engine, Services, Store, Source, Target]:
+def build(arguments: argparse.Namespace, identity: tls.Identity) -> Parts:
     """Wire the parts of one agent."""
     node = Node(Host(), arguments.state, arguments.run, arguments.tls_dir)
     for folder in (f"{arguments.run}/hold", f"{arguments.run}/restored"):
@@ -123,7 +136,8 @@ def build(
     source = Source(node, identity.client, taken, peer_port=arguments.port)
     target = Target(node, taken)
     engine = Engine(store, {Role.SOURCE: source, Role.TARGET: target})
-    return engine, Services(node, arguments.node_name, target), store, source, target
+    services = Services(node, arguments.node_name, target)
+    return Parts(node, engine, services, store, source, target)
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
@@ -132,9 +146,10 @@ async def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     identity = tls.Identity.load(arguments.tls_dir)
-    engine, services, store, source, target = build(arguments, identity)
+    parts = build(arguments, identity)
+    engine = parts.engine
     engine.start()
-    orders = web.AppRunner(server.application(engine, services), access_log=None)
+    orders = web.AppRunner(server.application(engine, parts.services), access_log=None)
     plain = web.AppRunner(
         metrics.application(lambda: "stopping" if stop.is_set() else ""), access_log=None
     )
@@ -144,11 +159,11 @@ async def _serve(arguments: argparse.Namespace) -> None:
         await web.TCPSite(
             orders, arguments.bind, arguments.port, ssl_context=identity.server
         ).start()
-        await web.TCPSite(plain, arguments.bind, arguments.metrics_port).start()
+        await web.TCPSite(plain, arguments.metrics_bind, arguments.metrics_port).start()
         keepers = [
             asyncio.create_task(identity.watch()),
-            asyncio.create_task(janitor.run(engine, store)),
-            asyncio.create_task(janitor.tend(engine, source, target)),
+            asyncio.create_task(janitor.run(engine, parts.store, parts.node)),
+            asyncio.create_task(janitor.tend(engine, parts.source, parts.target)),
         ]
         log.info("serving", node=arguments.node_name, bind=arguments.bind, port=arguments.port)
         await stop.wait()

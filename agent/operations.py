@@ -213,12 +213,21 @@ def abort_connections(node: Node, side: Side) -> None:
 
 
 def release(node: Node, side: Side) -> None:
-    """Verdict Committed: tasks killed, then shield, dead-man and hold gone."""
+    """Verdict Committed: connections reset, tasks killed, then shield, dead-man and hold gone.
+
+    The order matters to clients: behind the full shield neither a reset nor a FIN gets out, and
+    they would wait for an answer until their own time-out.
+    """
     identity = str(side.facts["containerID"])
+    netns = str(side.facts.get("netns", ""))
     disarm(node, side)
+    tasks = cgroup_of(node.host, identity).pids()
+    if tasks and netns:
+        raise_shield(node.host, netns, "reset")
+        thaw.reset_connections(node.host, tasks[0])
     thaw.stop_dump(node.host, node.folder(side))
     kill_container(node.host, identity)
-    lower_shield(node.host, str(side.facts.get("netns", "")))
+    lower_shield(node.host, netns)
     _remove_hold(node, identity)
 
 
@@ -229,7 +238,7 @@ def break_off_dump(node: Node, side: Side, *, seconds: float = 5.0) -> None:
     that stays the last resort of whoever calls this.
     """
     lazy = side.params.get("copy") == "PostCopy"
-    port = int((side.facts if lazy else side.params).get("pagePort") or 0)
+    port = int(side.facts.get("pagePort") or side.params.get("pagePort") or 0)
     peer = ["sport", "=", f":{port}"] if lazy else ["dport", "=", f":{port}"]
     deadline = time.monotonic() + seconds
     while dump_running(node, side) and time.monotonic() < deadline:

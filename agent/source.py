@@ -131,7 +131,11 @@ class Source:
         if not side.has("dump.pid"):
             verdict = await self._check(side, found)
             await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)
-            side.note(frozenAt=time.time(), tcpConnections=verdict.get("tcpConnections", 0))
+            side.note(
+                frozenAt=time.time(),
+                tcpConnections=verdict.get("tcpConnections", 0),
+                pagePort=freeze.page_port,
+            )
         side.note(pauseSeconds=await asyncio.to_thread(operations.pause, self._node, side, freeze))
 
         async def dumping() -> None:

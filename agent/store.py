@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from podferry.agent import files
@@ -143,16 +144,31 @@ class Store:
             and seen.get("wanted") == seen.get("stage")
         )
 
+    def remove_markers(self, pod_exists: Callable[[str], bool]) -> list[str]:
+        """Remove RESUMED of moves that are long over: its pod is gone, nothing restarts in it."""
+        removed = []
+        for name in sorted(os.listdir(f"{self.state}/attempts")):
+            folder = f"{self.state}/attempts/{name}/{Role.TARGET.value}"
+            if not _FOLDER.fullmatch(name) or os.path.exists(f"{folder}/order.json"):
+                continue
+            marker = files.read_json(f"{folder}/RESUMED")
+            if marker is not None and not pod_exists(str(marker.get("podUID"))):
+                shutil.rmtree(folder)
+                removed.append(name)
+                if not any(os.scandir(f"{self.state}/attempts/{name}")):
+                    os.rmdir(f"{self.state}/attempts/{name}")
+        return removed
+
     @staticmethod
     def _remove_side(folder: str) -> None:
-        keep = {"RESUMED", "ABORTED", "restore.json"}
-        left = 0
+        """Remove a side but RESUMED, which says that a restart of the container is plain."""
+        if not os.path.exists(f"{folder}/RESUMED"):
+            shutil.rmtree(folder)
+            return
         for entry in list(os.scandir(folder)):
-            if entry.name in keep:
-                left += 1
-            elif entry.is_dir(follow_symlinks=False):
+            if entry.name == "RESUMED":
+                continue
+            if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path)
             else:
                 os.unlink(entry.path)
-        if not left:
-            os.rmdir(folder)

@@ -7,11 +7,16 @@ real=${PODFERRY_RUNC:-}
 if [ -z "$real" ]; then
   if [ -r /opt/podferry/runc-path ]; then read -r real < /opt/podferry/runc-path; else real=runc; fi
 fi
-command= bundle= previous=
+command= bundle= previous= root=/run/runc
 for argument in "$@"; do
   case "$previous" in
     --bundle | -b) bundle=$argument ;;
-    --root | --log | --log-format | --criu | --rootless)
+    --root)
+      root=$argument
+      previous=
+      continue
+      ;;
+    --log | --log-format | --criu | --rootless)
       previous=
       continue
       ;;
@@ -31,6 +36,11 @@ for argument in "$@"; do
       if [ -e "$run/hold/$argument" ] && [ -n "$argument" ]; then
         echo "$*" >> "$run/hold/$argument"
         exit 0
+      fi
+      # A runc that was killed in a restore leaves the root file system mounted in its state folder;
+      # `runc delete` would then remove every file of it. See docs/decisions/0001.
+      if [ -n "$argument" ] && [ -d "$root/$argument/criu-root" ]; then
+        umount -l "$root/$argument/criu-root" 2>/dev/null
       fi
       ;;
     start)

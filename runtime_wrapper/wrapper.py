@@ -241,9 +241,27 @@ def end_earlier(folder, role, call):
 def destroy(call):
     """Kill what a failed restore left, by its group since no pid may be known, and forget it."""
     kill_group(group_of(call.bundle))
+    unmount_root(call)
     runc = os.environ.get("PODFERRY_RUNC") or "runc"
     subprocess.run([runc, *call.globals, "delete", "--force", call.id],
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def unmount_root(call):
+    """Take away the mount that a killed `runc restore` leaves in its state folder.
+
+    `runc delete` removes that folder with everything in it, which is the root file system then.
+    """
+    base = "/run/runc"
+    for index, word in enumerate(call.globals):
+        if word == "--root":
+            base = call.globals[index + 1]
+        elif word.startswith("--root="):
+            base = word.partition("=")[2]
+    place = "%s/%s/criu-root" % (base, call.id)
+    if os.path.isdir(place):
+        subprocess.run(["umount", "-l", place], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
 
 
 def group_of(bundle):

@@ -27,7 +27,11 @@ echo thawed > "$folder/.FATE.deadman"; sync "$folder/.FATE.deadman"
 ln "$folder/.FATE.deadman" "$folder/FATE" 2>/dev/null || exit 0
 sync "$folder"
 if read -r pid < "$folder/dump.pid" 2>/dev/null; then
-  tree() { for c in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do tree "$c"; done; echo "$1"; }
+  # Stopped before its children are listed: one that still forks would lose us some.
+  tree() {
+    kill -STOP "$1" 2>/dev/null; echo "$1"
+    for c in $(cat "/proc/$1/task/"*/children 2>/dev/null); do tree "$c"; done
+  }
   if tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF "$folder"; then
     all=$(tree "$pid"); kill -9 $all 2>/dev/null
     for p in $all; do while [ -e "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status" 2>/dev/null

@@ -41,7 +41,7 @@ def end_tree(pid: int, proof: str, *, seconds: float = 10.0) -> bool:
     """
     if not alive(pid) or proof not in command_line(pid):
         return True
-    victims = [pid, *children(pid)]
+    victims = _stopped_tree(pid)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         living = [item for item in victims if alive(item)]
@@ -52,3 +52,15 @@ def end_tree(pid: int, proof: str, *, seconds: float = 10.0) -> bool:
                 os.kill(item, signal.SIGKILL)
         time.sleep(0.002)
     return False
+
+
+def _stopped_tree(pid: int) -> list[int]:
+    """Stop a process before its children are listed: one that still forks would lose us some."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += _stopped_tree(int(child))
+    return found

@@ -23,9 +23,11 @@ class ShieldFailed(Exception):
 
 
 def rules(mode: str) -> str:
-    """One transaction: `syn` drops new connections only, `full` everything but criu's packets.
+    """One transaction that puts the table up in one of three modes.
 
-    Loopback stays open: a pod's own processes are frozen together.
+    `syn` drops new connections only; `full` everything but criu's own packets; `reset` is full, but
+    lets resets out, so that peers learn of the end of their connections at once. Loopback stays
+    open: a pod's own processes are frozen together.
     """
     head = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
     if mode == "syn":
@@ -33,9 +35,10 @@ def rules(mode: str) -> str:
         output = ""
     else:
         body = f'    iif "lo" accept\n    meta mark {names.CRIU_MARK:#x} accept\n    drop\n'
+        resets = "    tcp flags & rst == rst accept\n" if mode == "reset" else ""
         output = (
             "  chain out {\n    type filter hook output priority -400;\n"
-            f'    oif "lo" accept\n    meta mark {names.CRIU_MARK:#x} accept\n    drop\n  }}\n'
+            f'    oif "lo" accept\n    meta mark {names.CRIU_MARK:#x} accept\n{resets}    drop\n  }}\n'
         )
     chain = "  chain in {\n    type filter hook input priority -400;\n" + body + "  }\n"
     return f"{head}table inet {TABLE} {{\n{chain}{output}}}\n"

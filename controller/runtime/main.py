@@ -185,14 +185,7 @@ async def _lead(
     loop = ControllerLoop(
         client, clock=clock, rng=rng, metrics=metrics, parse=serde.parse_migration
     )
-    observer = NodeObserver(
-        agents,
-        observations,
-        lambda: [
-            (str(node["metadata"]["name"]), address_of(node)) for node in loop.stores.nodes.list()
-        ],
-        on_age=lambda node, age: metrics.agent_age.labels(node).set(age),
-    )
+    observer = _observer(agents, observations, loop, metrics)
     builder = ViewBuilder(
         client,
         agents,
@@ -223,3 +216,16 @@ async def _lead(
         raise LeadershipLost("the lease was not renewed in time") from None
     finally:
         metrics.leader.set(0)
+
+
+def _observer(
+    agents: AgentClient, observations: Observations, loop: ControllerLoop, metrics: Metrics
+) -> NodeObserver:
+    return NodeObserver(
+        agents,
+        observations,
+        lambda: [
+            (str(node["metadata"]["name"]), address_of(node)) for node in loop.stores.nodes.list()
+        ],
+        on_age=lambda node, age: metrics.agent_age.labels(node).set(age),
+    )

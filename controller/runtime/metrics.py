@@ -47,6 +47,10 @@ class Metrics:
             buckets=TOTAL_BUCKETS,
             registry=self.registry,
         )
+        self._init_process()
+
+    def _init_process(self) -> None:
+        """What is about this process and not about one Migration."""
         self.reconcile = Histogram(
             "podferry_reconcile_seconds",
             "One reconcile without the time that agents worked [s].",
@@ -96,7 +100,7 @@ class Metrics:
         """Count a Migration whose terminal status was written just now."""
         status = migration.status
         strategy = status.strategy or migration.spec.strategy.value
-        reason = status.decision_reason or _reason_of(migration)
+        reason = _reason_of(migration)
         self.migrations.labels(strategy, status.phase, reason).inc()
         measured = status.measured
         if measured is None:
@@ -132,4 +136,4 @@ def _reason_of(migration: Migration) -> str:
     for condition in migration.status.conditions:
         if condition.type == "Succeeded":
             return condition.reason
-    return migration.status.phase
+    return migration.status.decision_reason or migration.status.phase

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -193,5 +194,8 @@ async def test_the_janitor_keeps_the_marker_of_a_finished_move(tmp_path: Path) -
     observed = side.state.observed.to_dict() | {"stage": "Forgotten", "wanted": "Forgotten"}
     files.write_json(f"{folder}/observed.json", observed)
     assert store.remove_ended(older_than_seconds=-60)
+    assert os.listdir(folder) == ["RESUMED"]
+    assert store.remove_markers(lambda _uid: True) == []
     assert (folder / "RESUMED").exists()
-    assert not (folder / "order.json").exists()
+    assert store.remove_markers(lambda _uid: False) == [f"{UID}.1"]
+    assert os.listdir(f"{tmp_path}/attempts") == []

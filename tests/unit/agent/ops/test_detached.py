@@ -112,3 +112,26 @@ def test_on_a_node_every_program_runs_in_the_namespaces_of_process_1() -> None:
     assert found[:3] == ["nsenter", "-t", "1"]
     assert found[-2:] == ["runc", "list"]
     assert any(word.startswith("PATH=") for word in found)
+
+
+def test_a_process_that_keeps_forking_leaves_nothing_behind(
+    tmp_path: Path, spawn: Callable[..., int]
+) -> None:
+    mark = f"PODFERRY_TEST={tmp_path}"
+
+    def family() -> list[int]:
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if mark.encode() in environment and processes.alive(int(folder.name)):
+                found.append(int(folder.name))
+        return found
+
+    script = "i=0; while [ $i -lt 300 ]; do sleep 20 & i=$((i + 1)); done; wait"
+    pid = spawn("sh", "-c", script, str(tmp_path), env={"PODFERRY_TEST": str(tmp_path)})
+    until(lambda: len(family()) > 20)
+    assert processes.end_tree(pid, str(tmp_path))
+    assert family() == []
