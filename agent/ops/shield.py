@@ -38,7 +38,8 @@ def rules(mode: str) -> str:
         resets = "    tcp flags & rst == rst accept\n" if mode == "reset" else ""
         output = (
             "  chain out {\n    type filter hook output priority -400;\n"
-            f'    oif "lo" accept\n    meta mark {names.CRIU_MARK:#x} accept\n{resets}    drop\n  }}\n'
+            f'    oif "lo" accept\n    meta mark {names.CRIU_MARK:#x} accept\n'
+            f"{resets}    drop\n  }}\n"
         )
     chain = "  chain in {\n    type filter hook input priority -400;\n" + body + "  }\n"
     return f"{head}table inet {TABLE} {{\n{chain}{output}}}\n"
