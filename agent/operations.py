@@ -207,27 +207,18 @@ def abort_connections(node: Node, side: Side) -> None:
     tasks = cgroup_of(node.host, str(side.facts["containerID"])).pids()
     if not tasks or not netns:
         return
-    lower_shield(node.host, netns)  # it would drop the resets too
+    # Lowering it instead would let the frozen listener complete handshakes that nobody resets.
+    raise_shield(node.host, netns, "reset")
     thaw.reset_connections(node.host, tasks[0])
-    raise_shield(node.host, netns)
 
 
 def release(node: Node, side: Side) -> None:
-    """Verdict Committed: connections reset, tasks killed, then shield, dead-man and hold gone.
-
-    The order matters to clients: behind the full shield neither a reset nor a FIN gets out, and
-    they would wait for an answer until their own time-out.
-    """
+    """Verdict Committed, connections reset: tasks killed, then shield, dead-man and hold gone."""
     identity = str(side.facts["containerID"])
-    netns = str(side.facts.get("netns", ""))
     disarm(node, side)
-    tasks = cgroup_of(node.host, identity).pids()
-    if tasks and netns:
-        raise_shield(node.host, netns, "reset")
-        thaw.reset_connections(node.host, tasks[0])
     thaw.stop_dump(node.host, node.folder(side))
     kill_container(node.host, identity)
-    lower_shield(node.host, netns)
+    lower_shield(node.host, str(side.facts.get("netns", "")))
     _remove_hold(node, identity)
 
 

@@ -132,8 +132,9 @@ def _resume(view: View) -> Step:
     else:
         draft.progress(Phase.RELEASING, Reason.RUNNING, "releasing the source")
     actions: list[Action] = [MarkPodRunning(migration.namespace, end.pod, end.uid)]
-    if status.copy != CopyMode.POST_COPY.value:
-        actions.append(orders.source(view, draft.value, SourceStage.RELEASED))
+    # PostCopy too: the source resets its clients' connections now, and keeps its memory until the
+    # last page has left.
+    actions.append(orders.source(view, draft.value, SourceStage.RELEASED, wait=1.0))
     return Step(draft.value, tuple(actions), 0.0)
 
 
@@ -157,9 +158,12 @@ def _release(view: View) -> Step:
     assert target is not None
     paging = status.copy == CopyMode.POST_COPY.value
     if paging and not _facts(view.target).get("pagesDone"):
-        order = orders.target(view, status, TargetStage.RESUMED, wait=0.0)
-        running = MarkPodRunning(migration.namespace, target.pod, target.uid)
-        return Step(status, (order, running), POLL_SECONDS)
+        asks = (
+            MarkPodRunning(migration.namespace, target.pod, target.uid),
+            orders.source(view, status, SourceStage.RELEASED, wait=0.0),
+            orders.target(view, status, TargetStage.RESUMED, wait=0.0),
+        )
+        return Step(status, asks, POLL_SECONDS)
     if view.source is None or view.source.stage != SourceStage.RELEASED.value:
         running = MarkPodRunning(migration.namespace, target.pod, target.uid)
         return Step(
