@@ -103,7 +103,7 @@ def restore(call, annotations, argv, order):
     deadline = time.monotonic() + CREATE_HOLD_SECONDS
     wait_for(lambda: os.path.isdir(folder), deadline, "the agent of this node knows no attempt "
              + order)
-    lock = open(os.path.join(folder, "claim.lock"), "a")
+    lock = open(os.path.join(folder, "claim-%s.lock" % role), "a")
     wait_for(lambda: try_lock(lock), deadline, "another create of this attempt still runs")
     wanted(folder, role, pod)  # refuses before an earlier container is ended that may have run
     end_earlier(folder, role, call)

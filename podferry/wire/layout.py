@@ -5,8 +5,9 @@ Attempt folder: <state>/attempts/<uid>.<attempt>/
   target/  order.json observed.json images/ criu.conf
            restore.json  written by the agent: {"action": "hold|restore|refuse|plain",
                          "roles": [...], "imagePath", "workPath", "criuConfig", "lazy": bool}
-           claim-<role>.json  written by the wrapper under flock of claim.lock: {"containerID",
-                         "podUID", "bundle", "wrapperPID", "bootID", "at"}
+           claim-<role>.json  written by the wrapper under flock of claim-<role>.lock:
+                         {"containerID", "podUID", "bundle", "wrapperPID", "bootID", "at",
+                         "cgroup": [folder, is v2]}
            restored-<role>.json  written by the wrapper: {"containerID", "podUID", "initPID",
                          "seconds"}; failed-<role>.json: {"containerID", "reason", "message"}
            RESUMING, RESUMED, ABORTED: {"podUID", "containerID", "at"}, fsynced by the agent
@@ -16,7 +17,8 @@ Rules of the wrapper for a container whose pod carries the restore annotation:
   no attempt folder, action hold -> hold, at most CREATE_HOLD_SECONDS, then exit 1
   action restore, role allowed   -> restore once per container id, leave it frozen, exit 0
 Volatile: <run>/hold/<container id>: kill and delete of it answer 0 and do nothing (each call is
-appended to the file); <run>/restored/<container id>: `start` answers 0 and does nothing.
+appended to the file); <run>/restored/<container id>: `start` answers 0 and does nothing;
+<run>/criu/<container id>.conf: criu's options, written anew for each operation.
 """
 
 from __future__ import annotations
