@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup check test test-unit test-lab image generate demo clean
+.PHONY: help setup check test test-unit test-lab image generate demo bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ image: setup ## the container image of controller and agent, without Docker
 
 demo: setup ## move a running service between two real nodes and show what its client saw
 	@$(VENV)/bin/podferry demo
+
+bench: setup ## measure real moves of several sizes; writes docs/reference/benchmarks.md
+	@$(PY) tools/bench.py
 
 clean: ## remove the virtual environment and the tools' caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -30,6 +30,10 @@ if read -r pid < "$folder/dump.pid" 2>/dev/null; then
   # Stopped before its children are listed: one that still forks would lose us some.
   tree() {
     kill -STOP "$1" 2>/dev/null; echo "$1"
+    for i in $(seq 100); do
+      grep -hq '^State:.[RSD]' "/proc/$1/task/"*/status 2>/dev/null || break
+      sleep 0.01
+    done
     for c in $(cat "/proc/$1/task/"*/children 2>/dev/null); do tree "$c"; done
   }
   if tr '\0' ' ' < "/proc/$pid/cmdline" 2>/dev/null | grep -qF "$folder"; then

@@ -58,9 +58,22 @@ def _stopped_tree(pid: int) -> list[int]:
     """Stop a process before its children are listed: one that still forks would lose us some."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
+    # A fork that already began ends before the stop, and only then shows its child.
+    deadline = time.monotonic() + 1
+    while _moving(pid) and time.monotonic() < deadline:
+        time.sleep(0.001)
     found = [pid]
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
                 found += _stopped_tree(int(child))
     return found
+
+
+def _moving(pid: int) -> bool:
+    """Whether any thread of a process is neither stopped nor dead."""
+    for place in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError, IndexError):
+            if place.read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                return True
+    return False

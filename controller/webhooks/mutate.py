@@ -15,13 +15,12 @@ from typing import Any
 
 from podferry.api.migration import Decision, Migration
 from podferry.api.reasons import TERMINAL, Phase
+from podferry.controller.core.pods import ROLE_FINAL, ROLE_REPLACEMENT, pin_to_node
 from podferry.wire import names
 
 RESTORE_PREFIX = "podferry.dev/restore"
 RETRY_CODE = 429
 """HTTP code of a refusal that the owner's controller should simply try again."""
-ROLE_REPLACEMENT = "replacement"
-ROLE_FINAL = "final"
 
 JsonPatch = tuple[dict[str, Any], ...]
 
@@ -150,25 +149,6 @@ def patched(pod: dict[str, Any], plan: Plan, token: str) -> dict[str, Any]:
     if not any(gate.get("conditionType") == names.READINESS_GATE for gate in gates):
         gates.append({"conditionType": names.READINESS_GATE})
     return new
-
-
-def pin_to_node(spec: dict[str, Any], node: str) -> None:
-    """Require `node` besides everything that the pod requires already; the scheduler binds it."""
-    affinity = spec.get("affinity") or {}
-    spec["affinity"] = affinity
-    of_node = affinity.get("nodeAffinity") or {}
-    affinity["nodeAffinity"] = of_node
-    key = "requiredDuringSchedulingIgnoredDuringExecution"
-    required = of_node.get(key) or {}
-    of_node[key] = required
-    terms = required.get("nodeSelectorTerms") or [{}]
-    required["nodeSelectorTerms"] = terms
-    pin = {"key": "metadata.name", "operator": "In", "values": [node]}
-    # Terms are alternatives, so each of them must name the node.
-    for term in terms:
-        fields = term.get("matchFields") or []
-        if pin not in fields:
-            term["matchFields"] = [*fields, pin]
 
 
 def json_patch(old: dict[str, Any], new: dict[str, Any]) -> JsonPatch:
