@@ -134,6 +134,7 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
         cgroup_of(node.host, found.id),
         max(1, round(freeze.dead_man_seconds)),
         hold,
+        netns=netns,
     )
     raise_shield(node.host, netns, "syn")
     shield.drain(found.pid)

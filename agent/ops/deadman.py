@@ -16,7 +16,7 @@ from podferry.agent.ops.host import Host
 
 # ln is atomic and fails when FATE exists: the same rule as fate.claim_fate.
 _SCRIPT = r"""
-folder=$1 state=$2 thawed=$3 seconds=$4 hold=$5
+folder=$1 state=$2 thawed=$3 seconds=$4 hold=$5 netns=$6
 now() { read -r up _ < /proc/uptime; echo "${up%.*}"; }
 end=$(( $(now) + seconds ))
 while [ "$(now)" -lt "$end" ]; do
@@ -52,12 +52,21 @@ for i in $(seq 1000); do
   case "$(cat "$state")" in "$thawed") break ;; esac
   sleep 0.01
 done
+if [ -n "$netns" ]; then
+  # A workload that runs behind a closed shield is of no use to anybody.
+  nsenter --net="$netns" nft delete table inet podferry 2>/dev/null
+fi
 rm -f "$hold"
 """
 
 
-def arm(host: Host, folder: str, cgroup: Cgroup, seconds: int, hold_file: str) -> None:
-    """Start it: after `seconds` without FATE it claims `thawed` and thaws. Paths: the node's."""
+def arm(
+    host: Host, folder: str, cgroup: Cgroup, seconds: int, hold_file: str, *, netns: str = ""
+) -> None:
+    """Start it: after `seconds` without FATE it claims `thawed`, thaws and opens the shield.
+
+    All paths are the node's; `netns` is the pod's network namespace.
+    """
     local = str(cgroup.folder)
     node_folder = local.removeprefix(host.path(""))
     state, word = (
@@ -66,7 +75,18 @@ def arm(host: Host, folder: str, cgroup: Cgroup, seconds: int, hold_file: str) -
         else (f"{node_folder}/freezer.state", "THAWED")
     )
     host.spawn_detached(
-        ["sh", "-c", _SCRIPT, "podferry-deadman", folder, state, word, str(seconds), hold_file],
+        [
+            "sh",
+            "-c",
+            _SCRIPT,
+            "podferry-deadman",
+            folder,
+            state,
+            word,
+            str(seconds),
+            hold_file,
+            netns,
+        ],
         f"{folder}/deadman.out",
         f"{folder}/deadman.pid",
         f"{folder}/deadman.rc",
