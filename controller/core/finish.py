@@ -15,7 +15,7 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import orders, pods
+from podferry.controller.core import orders, owners, pods
 from podferry.controller.core.actions import (
     Action,
     CreatePod,
@@ -108,13 +108,12 @@ def _resume(view: View) -> Step:
     if observed is None or not observed.reached(TargetStage.RESUMED.value):
         draft = Draft(migration, view.now)
         if seconds_since(status.decided_at, view.now) > UNREACHABLE_SECONDS:
-            error = (observed.error if observed else None) or {}
             draft.set(
-                Condition.RESUMED, False, Reason.TARGET_UNREACHABLE_AFTER_COMMIT,
-                f"{target.node} has not confirmed that the workload runs:"
-                f" {error.get('message', 'no answer from its agent')}. The frozen source on"
-                f" {status.source.node if status.source else '?'} is kept; bring the node back",
-            )  # fmt: skip
+                Condition.RESUMED,
+                False,
+                Reason.TARGET_UNREACHABLE_AFTER_COMMIT,
+                _why_not_resumed(view, target),
+            )
         failed = observed is not None and observed.progress is Progress.FAILED
         pause = 1.0 if failed else POLL_SECONDS
         return Step(draft.value, _resume_actions(view, draft.value), pause)
@@ -136,6 +135,24 @@ def _resume(view: View) -> Step:
     # last page has left.
     actions.append(orders.source(view, draft.value, SourceStage.RELEASED, wait=1.0))
     return Step(draft.value, tuple(actions), 0.0)
+
+
+def _why_not_resumed(view: View, target: Endpoint) -> str:
+    """What is missing after the decision, and what a person can do."""
+    status = view.migration.status
+    kept = f"The frozen source on {status.source.node if status.source else '?'} is kept"
+    gave_up = owners.owner_gave_up(status.owner, view.owner)
+    if gave_up and keeps_name(status.owner):
+        return (
+            f"{gave_up} after the decision, so nobody makes the pod in which the workload would go"
+            f" on. {kept}; make the owner again to go on, or delete this Migration's source"
+            " container to give the memory up"
+        )
+    error = (view.target.error if view.target else None) or {}
+    return (
+        f"{target.node} has not confirmed that the workload runs:"
+        f" {error.get('message', 'no answer from its agent')}. {kept}; bring the node back"
+    )
 
 
 def _resumed_end(view: View, target: Endpoint, observed: Observed) -> Endpoint:

@@ -107,7 +107,8 @@ def _end(view: View) -> Step:
     phase = Phase.CANCELLED if cancelled else Phase.ROLLED_BACK
     end = status.source
     where = end.node if end else "its node"
-    gone = _source_pod(view) is None
+    dead = view.source is not None and view.source.facts.get("alive") is False
+    gone = dead or _source_pod(view) is None
     fate = "ended by itself" if gone else "runs as before"
     message = f"{status.decision_message}; the workload on {where} {fate}"
     draft = Draft(view.migration, view.now)

@@ -24,11 +24,19 @@ POLL_SECONDS = 0.1
 
 def advance(view: View) -> Step:
     """The next step on the way to the decision."""
+    # Before every reason to turn back: the way back destroys the rehearsal, and when the source is
+    # dead that is the last copy. Without fresh answers we do not know, and wait.
+    if view.migration.status.freeze_epoch > 0:
+        if view.source_age_seconds >= FRESH_SECONDS:
+            return _wait_for(view, "source")
+        if _source_died_frozen(view):
+            if view.target_age_seconds >= FRESH_SECONDS:
+                return _wait_for(view, "target")
+            if _at(view.target, TargetStage.REHEARSED.value):
+                return finish.commit(view, Reason.SOURCE_ENDED)
     trouble = _trouble(view)
     if trouble is not None:
         return rollback.decide(view, *trouble)
-    if _source_died_after_rehearsal(view):
-        return finish.commit(view, Reason.SOURCE_ENDED)
     if not is_true(view.migration.status, Condition.TARGET_READY):
         return _prepare(view)
     return _freeze(view)
@@ -109,18 +117,25 @@ def _target_pod(view: View) -> pods.RawPod | None:
     return pods.find(view.pods, view.migration.uid, status.attempt, role)
 
 
-def _source_died_after_rehearsal(view: View) -> bool:
-    """The rehearsal is then the last copy and it is complete: forward (protocol item 8)."""
-    source, target = view.source, view.target
-    return (
-        view.migration.status.copy == CopyMode.STOP_AND_COPY.value
-        and target is not None
-        and target.reached(TargetStage.REHEARSED.value)
-        and source is not None
-        and view.source_age_seconds < FRESH_SECONDS
-        and source.facts.get("alive") is False
-        and bool(source.facts.get("frozenAt"))
+def _wait_for(view: View, side: str) -> Step:
+    """Say whose answer is missing; the view is built with a new question to both agents."""
+    status = view.migration.status
+    end = status.source if side == "source" else status.target
+    draft = Draft(view.migration, view.now)
+    draft.progress(
+        Phase.FREEZING,
+        Reason.AGENT_UNREACHABLE,
+        f"waiting for the agent on {end.node if end else '?'} ({side}); nothing is decided without"
+        " its answer. See its pod in podferry-system",
     )
+    return Step(draft.value, (), POLL_SECONDS)
+
+
+def _source_died_frozen(view: View) -> bool:
+    """Killed after its freeze; its complete rehearsal is then the last copy (protocol item 8)."""
+    facts = view.source.facts if view.source else {}
+    stop_and_copy = view.migration.status.copy == CopyMode.STOP_AND_COPY.value
+    return stop_and_copy and bool(facts.get("frozenAt")) and facts.get("alive") is False
 
 
 def _prepare(view: View) -> Step:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from podferry.cli import demo_world
+from podferry.cli.install import Kubectl
 from podferry.lab.cluster.model import Lab
 from tests.lab import tools_image
 from tests.lab.cluster import Cluster, podferry_lab, why_not
+from tests.lab.moves import Moves
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +33,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     yield cluster
     if not given:
         podferry_lab("down", "--name", name)
+
+
+@pytest.fixture(scope="session")
+def ferry(lab: Cluster) -> Cluster:
+    """The session's lab with podferry in it, installed once."""
+    world = demo_world.World(lab.lab, Kubectl.of_lab(lab.name))
+    demo_world.install(world, lambda _line: None)
+    return lab
+
+
+@pytest.fixture
+def moves(ferry: Cluster, namespace: str) -> Moves:
+    """A fresh namespace in which workloads can be moved."""
+    return Moves(ferry, namespace)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def run(world: World) -> World:
             if world.reconcile():
                 return world
         except Crash:
-            world.answers.clear()  # what agents said was in the dead controller's memory
+            world.ask_agents()  # what they had said was in the dead controller's memory
     raise AssertionError(f"no end after {LIMIT} reconciles: {world.status}")
 
 

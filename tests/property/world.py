@@ -65,6 +65,8 @@ class World:
     status: MigrationStatus = field(default_factory=MigrationStatus)
     cancel: bool = False
     crash_at: int = -1
+    dies_after_rehearsal: bool = False
+    died: bool = False
     tick: int = 0
     made: int = 0
     violations: list[str] = field(default_factory=list)
@@ -85,6 +87,12 @@ class World:
             started_at=stamp(self.now),
         )
 
+    def ask_agents(self) -> None:
+        """A new controller asks both sides what they are at; it remembers nothing."""
+        self.answers = {
+            role: self._answer(role, stage) for role, stage in self.stages.items() if stage
+        }
+
     # -- one life of the controller ------------------------------------------------------------
     def reconcile(self) -> bool:
         """One reconcile; True when the Migration ended and is released. Raises Crash."""
@@ -97,6 +105,7 @@ class World:
         self._point()
         for action in step.actions:
             self._do(action)
+            self._maybe_die()
             self._judge()
             self._point()
         self.now += timedelta(seconds=step.requeue_after_seconds or 0.05)
@@ -127,6 +136,12 @@ class World:
         else:
             facts = {"claimed": bool(self.claimed_by), "claimPodUID": self.claimed_by}
         return replace(last, facts={**last.facts, **facts})
+
+    def _maybe_die(self) -> None:
+        """The source is killed by somebody else (OOM, a reboot) once its rehearsal is complete."""
+        if self.dies_after_rehearsal and self.stages[Role.TARGET] == "Rehearsed" and not self.died:
+            self.died, self.source.alive = True, False
+            self.pods["app"]["status"]["phase"] = "Failed"
 
     def _point(self) -> None:
         self.tick += 1
@@ -186,13 +201,17 @@ class World:
         done = self._source(order) if role is Role.SOURCE else self._target(order)
         if done:
             self.stages[role] = order.stage
-        progress = Progress.REACHED if done else Progress.WORKING
+        answer = self._answer(role, order.stage)
+        return answer if done else replace(answer, progress=Progress.WORKING)
+
+    def _answer(self, role: Role, wanted: str) -> Observed:
         facts: dict[str, Any] = {}
         if role is Role.SOURCE and self.stages[role] in ("Frozen", "Sealed", "Released"):
             facts = {"frozenAt": START.timestamp()}
         elif role is Role.TARGET and self.stages[role] in ("Resumed", "Forgotten"):
             facts = {"resumedAt": START.timestamp() + 1, "resumedPodUID": self.claimed_by}
-        return Observed(UID, 1, role, self.stages[role], order.stage, progress, None, facts)
+        stage = self.stages[role]
+        return Observed(UID, 1, role, stage, wanted, Progress.REACHED, None, facts)
 
     def _source(self, order: Order) -> bool:
         stage, at = order.stage, self.stages[Role.SOURCE]
@@ -291,5 +310,6 @@ class World:
         target_lives = self.target is not None and self.target.alive and self.target.complete
         if not self.source.alive and not target_lives:
             self.violations.append(f"no copy is left at point {self.tick}")
-        if not self.source.alive and self.target is not None and not self.target.runs:
+        early = not self.source.alive and not self.died
+        if early and self.target is not None and not self.target.runs:
             self.violations.append(f"the source was destroyed before the target ran ({self.tick})")

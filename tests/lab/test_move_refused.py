@@ -1,0 +1,70 @@
+"""Requests that cannot be carried out are refused with their reason; the pod is untouched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lab.moves import OTHER, Moves, why
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+PODS: list[tuple[str, dict[str, Any]]] = [
+    ("HostNetwork", {"hostNetwork": True}),
+    ("HostPath", {"volumes": [{"name": "h", "hostPath": {"path": "/tmp"}}]}),
+    ("NotOptedIn", {"opt_in": False}),
+]
+
+
+def untouched(moves: Moves, before: dict[str, Any]) -> None:
+    now = moves.get("pod", before["metadata"]["name"])["metadata"]
+    for field in ("uid", "labels", "annotations", "finalizers"):
+        assert now.get(field) == before["metadata"].get(field)
+
+
+@pytest.mark.parametrize(("reason", "more"), PODS, ids=[reason for reason, _ in PODS])
+def test_a_pod_that_cannot_be_moved_is_refused(
+    moves: Moves, reason: str, more: dict[str, Any]
+) -> None:
+    pod = moves.start("Pod", "w", **more)
+    status = moves.migrate("Pod", "w", "m")
+    assert (status["phase"], why(status)) == ("Failed", reason), status
+    untouched(moves, pod)
+
+
+def test_wrong_targets_and_budgets_are_refused(moves: Moves) -> None:
+    pod = moves.start("Pod", "w")
+    home = pod["spec"]["nodeName"]
+    cases: list[tuple[str, str, dict[str, Any]]] = [
+        ("none", "UnknownWorkload", {}),
+        ("w", "UnknownNode", {"targetNode": "node-z"}),
+        ("w", "TargetIsSource", {"targetNode": home}),
+        ("w", "NotSupportedYet", {"copy": "PreCopy"}),
+        ("w", "FreezeOverBudget", {"copy": "StopAndCopy", "maxFreezeSeconds": 0.001}),
+    ]
+    for number, (name, reason, spec) in enumerate(cases):
+        status = moves.migrate("Pod", name, f"m{number}", **spec)
+        assert (status["phase"], why(status)) == ("Failed", reason), status
+    untouched(moves, pod)
+
+
+def test_a_cordoned_target_is_refused(moves: Moves) -> None:
+    pod = moves.start("Pod", "w")
+    target = OTHER[pod["spec"]["nodeName"]]
+    moves.kubectl("cordon", target)
+    try:
+        status = moves.migrate("Pod", "w", "m", targetNode=target)
+    finally:
+        moves.kubectl("uncordon", target)
+    assert (status["phase"], why(status)) == ("Failed", "TargetCordoned"), status
+    untouched(moves, pod)
+
+
+def test_the_api_server_refuses_absurd_durations_and_a_changed_spec(moves: Moves) -> None:
+    assert "Invalid value" in moves.request("Pod", "w", "m", maxFreezeSeconds=-1)
+    assert "Invalid value" in moves.request("Pod", "w", "m", deadlineSeconds=-5)
+    moves.migrate("Pod", "none", "m")
+    patch = '{"spec":{"targetNode":"node-b"}}'
+    said = moves.kubectl("patch", "migration", "m", "--type=merge", "-p", patch, check=False)
+    assert "spec cannot be changed but for cancel" in said
