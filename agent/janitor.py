@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 import structlog
 
@@ -54,4 +55,14 @@ def _sweep(store: Store, node: Node) -> list[str]:
         return not os.path.isdir(pods) or os.path.isdir(f"{pods}/{uid}")
 
     removed = store.remove_ended(older_than_seconds=KEEP_SECONDS)
+    _sweep_blocks(node, pod_exists)
     return removed + store.remove_markers(pod_exists)
+
+
+def _sweep_blocks(node: Node, pod_exists: Callable[[str], bool]) -> None:
+    """A pod whose folder is gone is never started again, so nothing needs to forbid it."""
+    blocked = node.local(f"{node.state}/blocked")
+    if os.path.isdir(blocked):
+        for uid in os.listdir(blocked):
+            if not pod_exists(uid):
+                os.unlink(f"{blocked}/{uid}")

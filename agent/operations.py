@@ -128,6 +128,9 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
     found = freeze.container
     netns = found.bundle.network_namespace
     hold = layout.hold_file(found.id, run=node.run)
+    block = _block_file(node, side)
+    os.makedirs(os.path.dirname(node.local(block)), mode=0o700, exist_ok=True)
+    files.write_text(node.local(block), f"{side.order.migration}.{side.order.attempt}")
     deadman.arm(
         node.host,
         node.folder(side),
@@ -135,6 +138,7 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
         max(1, round(freeze.dead_man_seconds)),
         hold,
         netns=netns,
+        block_file=block,
     )
     raise_shield(node.host, netns, "syn")
     shield.drain(found.pid)
@@ -256,7 +260,19 @@ def thaw_source(node: Node, side: Side) -> None:
     if swallowed_term(node, identity):
         # Somebody wanted this container to end gracefully while it could not hear it.
         node.host.run(["runc", "--root", containers.RUNC_ROOT, "kill", identity, "TERM"])
+    _remove_block(node, side)
     _remove_hold(node, identity)
+
+
+def _block_file(node: Node, side: Side) -> str:
+    """Marker (the node's path) that keeps kubelet from starting the source's pod again."""
+    pod_uid = str(side.facts.get("podUID") or side.params.get("podUID"))
+    return layout.block_file(pod_uid, state=node.state)
+
+
+def _remove_block(node: Node, side: Side) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(node.local(_block_file(node, side)))
 
 
 def _remove_hold(node: Node, identity: str) -> None:

@@ -100,6 +100,7 @@ class Source:
         sizes = ("residentBytes", "shmemBytes", "writableBytes", "tcpConnections", "processes")
         side.note(
             containerID=found.id,
+            podUID=found.bundle.pod_uid,
             netns=found.bundle.network_namespace,
             initPID=found.pid,
             **{name: verdict[name] for name in sizes if name in verdict},

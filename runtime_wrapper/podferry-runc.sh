@@ -54,6 +54,11 @@ done
 if [ "$command" = create ]; then
   bundle=${bundle:-.}
   if [ ! -r "$bundle/config.json" ]; then exec "$real" "$@"; fi
+  # A pod that was frozen here may run elsewhere by now; see wire/layout.py on `blocked`.
+  for block in /var/lib/podferry/blocked/*; do
+    [ -e "$block" ] || continue
+    PODFERRY_RUNC=$real exec python3 -I -S /opt/podferry/wrapper.py "$@"
+  done
   # Any mention of the annotation goes to the careful path; only that one may decide on `create`.
   if grep -q 'podferry\.dev/restore' "$bundle/config.json"; then
     PODFERRY_RUNC=$real exec python3 -I -S /opt/podferry/wrapper.py "$@"

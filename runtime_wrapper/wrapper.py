@@ -69,6 +69,11 @@ def main(argv):
     with open(os.path.join(call.bundle, "config.json")) as source:
         annotations = json.load(source).get("annotations") or {}
     kind = annotations.get("io.kubernetes.cri.container-type")
+    pod = annotations.get("io.kubernetes.cri.sandbox-uid", "")
+    if kind == "container" and pod and os.path.exists("%s/blocked/%s" % (STATE_DIR, pod)):
+        say(call, "this pod's workload was frozen to be moved and may run elsewhere; no second copy"
+            " is started. See the Migrations of its namespace")
+        return 1
     order = annotations.get(ANNOTATION_RESTORE)
     if kind != "container" or not order:
         return plain(argv)

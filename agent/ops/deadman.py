@@ -16,7 +16,7 @@ from podferry.agent.ops.host import Host
 
 # ln is atomic and fails when FATE exists: the same rule as fate.claim_fate.
 _SCRIPT = r"""
-folder=$1 state=$2 thawed=$3 seconds=$4 hold=$5 netns=$6
+folder=$1 state=$2 thawed=$3 seconds=$4 hold=$5 netns=$6 block=$7
 now() { read -r up _ < /proc/uptime; echo "${up%.*}"; }
 end=$(( $(now) + seconds ))
 while [ "$(now)" -lt "$end" ]; do
@@ -56,16 +56,24 @@ if [ -n "$netns" ]; then
   # A workload that runs behind a closed shield is of no use to anybody.
   nsenter --net="$netns" nft delete table inet podferry 2>/dev/null
 fi
-rm -f "$hold"
+rm -f "$hold" "$block"
 """
 
 
 def arm(
-    host: Host, folder: str, cgroup: Cgroup, seconds: int, hold_file: str, *, netns: str = ""
+    host: Host,
+    folder: str,
+    cgroup: Cgroup,
+    seconds: int,
+    hold_file: str,
+    *,
+    netns: str = "",
+    block_file: str = "",
 ) -> None:
     """Start it: after `seconds` without FATE it claims `thawed`, thaws and opens the shield.
 
-    All paths are the node's; `netns` is the pod's network namespace.
+    All paths are the node's; `netns` is the pod's network namespace, `block_file` the marker that
+    keeps kubelet from creating its containers again.
     """
     local = str(cgroup.folder)
     node_folder = local.removeprefix(host.path(""))
@@ -86,6 +94,7 @@ def arm(
             str(seconds),
             hold_file,
             netns,
+            block_file,
         ],
         f"{folder}/deadman.out",
         f"{folder}/deadman.pid",

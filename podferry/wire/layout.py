@@ -16,6 +16,9 @@ Rules of the wrapper for a container whose pod carries the restore annotation:
   ABORTED, or action refuse      -> exit 1, the reason on stderr and in runc's --log
   no attempt folder, action hold -> hold, at most CREATE_HOLD_SECONDS, then exit 1
   action restore, role allowed   -> restore once per container id, leave it frozen, exit 0
+Persistent: <state>/blocked/<pod uid>: no container of that pod is created any more. Written before
+a source is frozen, removed by a thaw: kubelet would otherwise restart the killed source beside the
+running target. It goes with the pod's folder.
 Volatile: <run>/hold/<container id>: kill and delete of it answer 0 and do nothing (each call is
 appended to the file); <run>/restored/<container id>: `start` answers 0 and does nothing;
 <run>/criu/<container id>.conf: criu's options, written anew for each operation.
@@ -39,6 +42,11 @@ def side_dir(migration: str, attempt: int, role: str, *, state: str = names.STAT
 def hold_file(container_id: str, *, run: str = names.RUN_DIR) -> str:
     """Marker: swallow kill and delete of this container."""
     return f"{run}/hold/{container_id}"
+
+
+def block_file(pod_uid: str, *, state: str = names.STATE_DIR) -> str:
+    """Marker: kubelet may create no container of this pod."""
+    return f"{state}/blocked/{pod_uid}"
 
 
 def restored_file(container_id: str, *, run: str = names.RUN_DIR) -> str:

@@ -54,6 +54,7 @@ class Sandbox:
         self.runc = self._script("runc", _RUNC.format(log=self.log))
         front = (SOURCE / "podferry-runc.sh").read_text()
         front = front.replace("/run/podferry", str(self.run_dir))
+        front = front.replace("/var/lib/podferry", str(self.state))
         self.front = self._script("front", front.replace("/opt/podferry", str(root)))
         wrapper = generate.render().replace("'/var/lib/podferry'", repr(str(self.state)))
         wrapper = wrapper.replace("'/run/podferry'", repr(str(self.run_dir)))
