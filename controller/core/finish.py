@@ -12,6 +12,7 @@ from podferry.api.migration import (
     Endpoint,
     Measured,
     MigrationStatus,
+    PhaseTime,
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
@@ -23,7 +24,7 @@ from podferry.controller.core.actions import (
     MarkPodRunning,
     RecordEvent,
 )
-from podferry.controller.core.status import Draft, is_true, parse, seconds_since, stamp
+from podferry.controller.core.status import Draft, condition, is_true, parse, seconds_since, stamp
 from podferry.controller.core.view import Step, View
 from podferry.wire.stages import Observed, Progress, SourceStage, TargetStage
 
@@ -249,7 +250,27 @@ def measure(view: View) -> Measured:
         restore_seconds=float(target.get("restoreSeconds") or 0.0),
         bytes=int(source.get("pagesBytes") or source.get("residentBytes") or 0),
         tcp_connections_closed=int(source.get("tcpConnections") or 0),
+        phases=_phases(status, float(source.get("dumpSeconds") or 0.0)),
     )
+
+
+def _phases(status: MigrationStatus, dump_seconds: float) -> tuple[PhaseTime, ...]:
+    """The steps whose begin and end are known; they do not add up to the freeze."""
+    released = condition(status, Condition.SOURCE_RELEASED)
+    spans = (
+        ("Prepare", status.started_at, status.frozen_at),
+        ("Resume", status.decided_at, status.resumed_at),
+        ("Release", status.resumed_at, released.last_transition_time if released else ""),
+    )
+    found = [
+        PhaseTime(name, begin, round((parse(end) - parse(begin)).total_seconds(), 4))
+        for name, begin, end in spans
+        if begin and end
+    ]
+    if status.frozen_at and dump_seconds:
+        found.insert(1, PhaseTime("Dump", status.frozen_at, dump_seconds))
+    # Begin and end may be of two machines' clocks: a negative time says nothing.
+    return tuple(item for item in found if item.seconds >= 0)
 
 
 def _facts(observed: Observed | None) -> dict[str, Any]:

@@ -109,7 +109,7 @@ class Moves:
 
     def ended(self, name: str) -> dict[str, Any]:
         """The Migration's status once it has ended."""
-        self.kubectl("wait", f"migration/{name}", "--for=jsonpath={.status.completedAt}",
+        self.kubectl("wait", f"migration/{name}", "--for=condition=Progressing=False",
                      f"--timeout={END_SECONDS}s")  # fmt: skip
         status: dict[str, Any] = self.get("migration", name)["status"]
         return status
