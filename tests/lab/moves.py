@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,15 @@ class Moves:
         self.kubectl("wait", "--for=create", "pod", "-l", f"app={name}", "--timeout=60s")
         self.kubectl("wait", "--for=condition=Ready", "pod", "-l", f"app={name}",
                      "--timeout=60s")  # fmt: skip
+        self._listens(self.pod(name)["metadata"]["name"])
         return self.pod(name)
+
+    def _listens(self, pod: str) -> None:
+        """It fills its memory first: without a probe its pod is Ready before it listens."""
+        deadline = time.monotonic() + 60
+        while " ready " not in self.kubectl("logs", pod):
+            assert time.monotonic() < deadline, f"{pod} does not say that it is ready"
+            time.sleep(0.2)
 
     def pod(self, app: str) -> dict[str, Any]:
         """The one pod with this app label."""

@@ -1,0 +1,63 @@
+"""A restore that must fail, and a cancel: the source runs on and nothing is left over."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.moves import OTHER, Moves
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+
+# Waits for this migration's images and takes one away before they are used.
+SPOIL = """
+for i in $(seq 3000); do
+  for f in /var/lib/podferry/attempts/{uid}.1/target/images/core-*.img; do
+    [ -e "$f" ] && rm -f "$f" && exit 0
+  done
+  sleep 0.005
+done
+exit 1
+"""
+
+
+def left_over(moves: Moves, node: str, uid: str, pod_uid: str) -> list[str]:
+    """What one attempt still holds on a node."""
+    script = (
+        f"ls -d /var/lib/podferry/attempts/{uid}.1/*/images 2>/dev/null;"
+        f" ls /var/lib/podferry/blocked 2>/dev/null | grep {pod_uid}; ls /run/podferry/hold;"
+        " pgrep -a criu; true"
+    )
+    return moves.cluster.exec(node, ["sh", "-c", script]).split("\n")
+
+
+def test_a_restore_that_fails_leaves_the_source_running_and_nothing_over(moves: Moves) -> None:
+    pod = moves.start("Deployment", "w", mb=128)
+    before = moves.answer(pod)
+    node, name = pod["spec"]["nodeName"], pod["metadata"]["name"]
+    moves.request("Deployment", "w", "m", copy="StopAndCopy")
+    uid = moves.get("migration", "m")["metadata"]["uid"]
+    moves.cluster.exec(OTHER[node], ["sh", "-c", SPOIL.replace("{uid}", uid)])
+    status = moves.ended("m")
+    assert status["phase"] == "RolledBack", status
+    after = moves.answer(moves.pod("w"))
+    assert (after.boot, after.number) == (before.boot, before.number + 1)
+    assert after.found == after.expected
+    kept = moves.pod("w")["metadata"]
+    assert kept["name"] == name
+    assert kept["labels"] == pod["metadata"]["labels"]
+    assert "podferry.dev/detached-labels" not in kept.get("annotations", {})
+    assert moves.get("migration", "m")["metadata"].get("finalizers", []) == []
+    for each in (node, OTHER[node]):
+        assert [line for line in left_over(moves, each, uid, kept["uid"]) if line] == []
+
+
+def test_a_cancel_before_the_decision_leaves_the_source_running(moves: Moves) -> None:
+    pod = moves.start("Deployment", "w", mb=512)
+    before = moves.answer(pod)
+    moves.request("Deployment", "w", "m", copy="StopAndCopy")
+    moves.kubectl("wait", "migration/m", "--for=condition=TargetReady", "--timeout=60s")
+    moves.kubectl("patch", "migration", "m", "--type=merge", "-p", '{"spec":{"cancel":true}}')
+    status = moves.ended("m")
+    assert status["phase"] == "Cancelled", status
+    after = moves.answer(moves.pod("w"))
+    assert (after.boot, after.number) == (before.boot, before.number + 1)
