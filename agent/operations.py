@@ -206,15 +206,18 @@ def disarm(node: Node, side: Side) -> None:
     deadman.disarm(node.host, node.folder(side))
 
 
-def abort_connections(node: Node, side: Side) -> None:
-    """Let the peers of a frozen, committed source see a reset at once; nothing new gets in."""
+def abort_connections(node: Node, side: Side) -> int:
+    """Let the peers of a frozen, committed source see a reset at once; nothing new gets in.
+
+    Returns how many established connections were reset; a repetition finds none.
+    """
     netns = str(side.facts.get("netns", ""))
     tasks = cgroup_of(node.host, str(side.facts["containerID"])).pids()
     if not tasks or not netns:
-        return
+        return 0
     # Lowering it instead would let the frozen listener complete handshakes that nobody resets.
     raise_shield(node.host, netns, "reset")
-    thaw.reset_connections(node.host, tasks[0])
+    return thaw.reset_connections(node.host, tasks[0])
 
 
 def release(node: Node, side: Side) -> None:

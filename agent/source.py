@@ -181,7 +181,8 @@ class Source:
     async def _release(self, side: Side) -> None:
         if side.order.verdict is not Verdict.COMMITTED:
             raise AgentError("VerdictMissing", "only verdict Committed releases a source")
-        await asyncio.to_thread(operations.abort_connections, self._node, side)
+        reset = await asyncio.to_thread(operations.abort_connections, self._node, side)
+        side.note(connectionsReset=max(reset, int(side.facts.get("connectionsReset", 0))))
         if outgoing.is_lazy(side):
             await self._pages_fetched(side)
         await asyncio.to_thread(operations.release, self._node, side)

@@ -43,9 +43,14 @@ if read -r pid < "$folder/dump.pid" 2>/dev/null; then
   fi
 fi
 # A criu whose runc is gone is named by no pid file, only by the tasks that it holds.
-for t in $(cat "${state%/*}/cgroup.procs" 2>/dev/null); do
-  c=$(sed -n 's/^TracerPid:[^1-9]*//p' "/proc/$t/status" 2>/dev/null)
-  [ -n "$c" ] && grep -q criu "/proc/$c/comm" && kill -9 "$c" 2>/dev/null && sleep 0.05
+# Every thread counts, and every group below: the same search as thaw.tracers.
+for t in $(find "${state%/*}" -name cgroup.procs -exec cat {} + 2>/dev/null); do
+  for c in $(sed -n 's/^TracerPid:[^1-9]*//p' "/proc/$t/task/"*/status 2>/dev/null | sort -u); do
+    grep -q criu "/proc/$c/comm" 2>/dev/null || continue
+    kill -9 "$c" 2>/dev/null
+    while [ -e "/proc/$c" ] && ! grep -q '^State:.Z' "/proc/$c/status" 2>/dev/null
+    do sleep 0.01; done
+  done
 done
 for i in $(seq 1000); do
   echo "$thawed" > "$state" || exit 0

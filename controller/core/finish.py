@@ -190,7 +190,7 @@ def _release(view: View) -> Step:
     draft = Draft(migration, view.now)
     if paging:
         draft.set(Condition.PAGING, False, Reason.ALL_PAGES_IN, "all memory is on the target")
-    closed = int(view.source.facts.get("tcpConnections") or 0)
+    closed = _connections_closed(view.source.facts)
     draft.set(
         Condition.SOURCE_RELEASED, True, Reason.RELEASED,
         f"{end.node} holds nothing of it; {closed} TCP connections were reset",
@@ -249,7 +249,7 @@ def measure(view: View) -> Measured:
         dump_seconds=float(source.get("dumpSeconds") or 0.0),
         restore_seconds=float(target.get("restoreSeconds") or 0.0),
         bytes=int(source.get("pagesBytes") or source.get("residentBytes") or 0),
-        tcp_connections_closed=int(source.get("tcpConnections") or 0),
+        tcp_connections_closed=_connections_closed(source),
         phases=_phases(status, float(source.get("dumpSeconds") or 0.0)),
     )
 
@@ -271,6 +271,11 @@ def _phases(status: MigrationStatus, dump_seconds: float) -> tuple[PhaseTime, ..
         found.insert(1, PhaseTime("Dump", status.frozen_at, dump_seconds))
     # Begin and end may be of two machines' clocks: a negative time says nothing.
     return tuple(item for item in found if item.seconds >= 0)
+
+
+def _connections_closed(source: dict[str, Any]) -> int:
+    """Established connections that the release reset; before it, those seen at the freeze."""
+    return int(source.get("connectionsReset", source.get("tcpConnections")) or 0)
 
 
 def _facts(observed: Observed | None) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _changed(view: View) -> tuple[Reason, str] | None:
         return Reason.SOURCE_CHANGED, f"pod {end.pod} is being deleted"
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         return Reason.SOURCE_ENDED, f"pod {end.pod} ended by itself"
-    if status.claim is None and not is_true(status, Condition.TARGET_READY):
+    if not is_true(status, Condition.TARGET_READY):
         late = seconds_since(status.started_at, view.now) > PREPARE_SECONDS
         if late:
             return Reason.TARGET_UNSCHEDULABLE, _why_not_ready(view)

@@ -135,7 +135,8 @@ class Observed:
     `stage` is the highest stage reached ("" before the first), `wanted` the one being worked on.
     `facts`: source: residentBytes, imageBytes, pagesBytes, pauseSeconds, dumpSeconds,
     transferSeconds, frozenAt (unix seconds), frozen (bool, read back from the cgroup), alive
-    (bool), tcpConnections, swallowedKills, pagesDone (bool, PostCopy). Target: claimed (bool),
+    (bool), tcpConnections, connectionsReset, swallowedKills, pagesDone (bool, PostCopy).
+    Target: claimed (bool),
     claimPodUID, containerID, restoreSeconds, resumedAt, resumedPodUID, neverRan (bool), alive.
     `error`: {"reason", "message"} when progress is Failed.
     """

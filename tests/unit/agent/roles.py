@@ -1,0 +1,124 @@
+"""A node in a folder for the tests of both roles: operations are recorded, not done."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podferry.agent import files, operations
+from podferry.agent.engine import Side
+from podferry.agent.machine import SideState
+from podferry.agent.node import Node
+from podferry.agent.ops.host import Host
+from podferry.agent.source import Source
+from podferry.agent.store import Store
+from podferry.agent.target import Target
+from podferry.wire.stages import Observed, Order, Progress, Role, Verdict
+
+UID = "8f14e45f-ceea-467f-a8f2-0123456789ab"
+CID = "ab" * 32
+
+
+class FakeGroup:
+    """A container's freezer group."""
+
+    def __init__(self, calls: list[str]) -> None:
+        self.calls, self.frozen, self.tasks = calls, True, [4711]
+
+    def pids(self) -> list[int]:
+        return self.tasks
+
+    def freeze(self) -> bool:
+        self.calls.append("freeze")
+        return True
+
+    def is_frozen(self) -> bool:
+        return self.frozen
+
+
+class World:
+    """A node in a folder; every operation that would touch tasks is recorded."""
+
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+        self.path = path
+        self.calls: list[str] = []
+        self.group = FakeGroup(self.calls)
+        self.node = Node(Host(str(path / "node"), enter=False))
+        kernel = path / "node/proc/sys/kernel/random"
+        kernel.mkdir(parents=True)
+        (kernel / "boot_id").write_text("boot-1\n")
+        self.wrapper = path / "node/proc/99"
+        self.wrapper.mkdir()
+        (self.wrapper / "stat").write_text("99 (python3) S 1")
+        patch.setattr(operations, "cgroup_of", lambda _host, _id: self.group)
+        for name in (
+            "lower_shield",
+            "raise_shield",
+            "disarm",
+            "release",
+            "before_freeze",
+            "abort_connections",
+        ):
+            patch.setattr(operations, name, self._record(name))
+        patch.setattr(operations, "thaw_cgroup", self._thaw)
+        patch.setattr(operations, "thaw_source", self._thaw)
+        patch.setattr(operations, "kill_container", self._kill)
+        self.side_folder: Path = path
+
+    def _record(self, name: str) -> Any:
+        def record(*_arguments: object) -> int:
+            self.calls.append(name)
+            return 0
+
+        return record
+
+    def marks(self) -> str:
+        found = sorted({"RESUMING", "RESUMED", "ABORTED"} & set(os.listdir(self.side_folder)))
+        return "+".join(found)
+
+    def _thaw(self, *_arguments: object) -> None:
+        self.calls.append(f"thaw[{self.marks()}]")
+        self.group.frozen = False
+
+    def _kill(self, *_arguments: object) -> None:
+        self.calls.append(f"kill[{self.marks()}]")
+        self.group.tasks = []
+
+    def side(self, role: Role, stage: str, reached: str, **more: Any) -> Side:
+        verdict = more.pop("verdict", Verdict.UNDECIDED)
+        facts = {"containerID": CID, "netns": "/run/netns/x", **more.pop("facts", {})}
+        order = Order(UID, 1, role, stage, verdict, 0, more)
+        observed = Observed(UID, 1, role, reached, stage, Progress.WORKING, None, facts)
+        store = Store(str(self.path / "state"))
+        side = Side(SideState(order, observed), store.folder(UID, 1, role), store)
+        store.save(side.state)
+        self.side_folder = Path(side.folder)
+        return side
+
+    def claim(self, side: Side, role: str = "replacement", container: str = CID) -> None:
+        files.write_json(
+            f"{side.folder}/claim-{role}.json",
+            {
+                "containerID": container,
+                "podUID": "pod-1",
+                "bundle": "/bundle",
+                "wrapperPID": 99,
+                "bootID": "boot-1",
+            },
+        )
+
+
+def target(world: World) -> Target:
+    return Target(world.node, set)
+
+
+def source(world: World) -> Source:
+    return Source(world.node, ssl.create_default_context(), set)
+
+
+def committed(world: World, **more: Any) -> Side:
+    return world.side(Role.TARGET, "Resumed", "Rehearsed", verdict=Verdict.COMMITTED, **more)
