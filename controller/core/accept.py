@@ -25,6 +25,8 @@ from podferry.controller.core.view import NodeView, Step, View
 from podferry.strategies.container import copy_mode, estimate, preflight
 
 PROBE_SECONDS = 30.0
+AGENT_GRACE_SECONDS = 10.0
+"""So long after its creation a request waits for an agent that is (re)starting [s]."""
 
 
 def accept(view: View) -> Step:
@@ -34,7 +36,18 @@ def accept(view: View) -> Step:
             return _first(view)
         return _second(view)
     except PreconditionError as refusal:
+        if _agents_may_come(view, refusal.reason):
+            return Step(view.migration.status, (), 1.0)
         return refuse(view, refusal.reason, refusal.message)
+
+
+def _agents_may_come(view: View, reason: str) -> bool:
+    """An upgrade restarts agents and controller together; that alone is no reason to refuse."""
+    missing = reason in (Reason.AGENT_MISSING, Reason.NO_ELIGIBLE_TARGET) and any(
+        node.facts is None for node in view.nodes.values()
+    )
+    age = seconds_since(view.migration.created_at, view.now)
+    return missing and view.migration.status.source is None and age < AGENT_GRACE_SECONDS
 
 
 def refuse(view: View, reason: Reason | str, message: str) -> Step:
