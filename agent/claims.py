@@ -61,6 +61,12 @@ def container_ids(side: Side, roles: tuple[str, ...] = ROLES) -> list[str]:
     return found
 
 
+def tasks(node: Node, side: Side) -> int:
+    """How many tasks the containers that this attempt claimed have in all."""
+    groups = [operations.cgroup_of(node.host, item) for item in container_ids(side)]
+    return sum(len(group.pids()) for group in groups)
+
+
 def facts(node: Node, side: Side) -> dict[str, Any]:
     """claimed, claimPodUID, containerID, neverRan, alive."""
     claim = read(node, side)

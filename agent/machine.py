@@ -26,8 +26,13 @@ ENDS: dict[Role, frozenset[str]] = {
     Role.SOURCE: frozenset({SourceStage.RELEASED.value, SourceStage.THAWED.value}),
     Role.TARGET: frozenset({TargetStage.FORGOTTEN.value, TargetStage.ABORTED.value}),
 }
-_WAY_BACK = {Role.SOURCE: SourceStage.THAWED.value, Role.TARGET: TargetStage.ABORTED.value}
-_RETRIED = ENDS[Role.SOURCE] | ENDS[Role.TARGET] | {TargetStage.RESUMED.value}
+_WAY_BACK: dict[Role, tuple[str, ...]] = {
+    Role.SOURCE: (SourceStage.THAWED.value,),
+    Role.TARGET: (TargetStage.DISARMED.value, TargetStage.ABORTED.value),
+}
+_RETRIED = (
+    ENDS[Role.SOURCE] | ENDS[Role.TARGET] | {TargetStage.RESUMED.value, TargetStage.DISARMED.value}
+)
 """A failure on the way to one of these is tried again when the order is repeated: giving up
 would leave a frozen or half removed container behind."""
 
@@ -134,8 +139,15 @@ def _check_stage(state: SideState, order: Order) -> None:
             f"the {order.role.value} of attempt {order.attempt} ended or ends as"
             f" {state.observed.wanted or here}; stage {order.stage} is not possible any more",
         )
-    if order.stage == _WAY_BACK[order.role]:
+    back = _WAY_BACK[order.role]
+    if order.stage in back:
         return
+    if here in back or state.observed.wanted in back:
+        raise Refused(
+            "AttemptEnded",
+            f"the {order.role.value} of attempt {order.attempt} is on its way back"
+            f" ({state.observed.wanted}); stage {order.stage} is not possible any more",
+        )
     wanted = forward.index(order.stage)
     reached = forward.index(here) if here in forward else -1
     asked = forward.index(state.observed.wanted) if state.observed.wanted in forward else -1
@@ -158,6 +170,7 @@ def _check_verdict(state: SideState, order: Order, *, resuming: bool) -> None:
         SourceStage.RELEASED.value: _may_release,
         SourceStage.THAWED.value: _may_thaw,
         TargetStage.RESUMED.value: _may_resume,
+        TargetStage.DISARMED.value: _may_disarm,
         TargetStage.ABORTED.value: _may_abort,
         TargetStage.FORGOTTEN.value: _may_resume,
     }
@@ -188,6 +201,14 @@ def _may_resume(state: SideState, order: Order, _resuming: bool) -> str:
     if committed and order.verdict is not Verdict.ROLLED_BACK:
         return ""
     return f"it needs verdict Committed, the order says {order.verdict.value}"
+
+
+def _may_disarm(_state: SideState, order: Order, resuming: bool) -> str:
+    if resuming:
+        return "the target was resumed or was being resumed; it may run"
+    if order.verdict is Verdict.UNDECIDED:
+        return "nothing is decided yet"
+    return ""
 
 
 def _may_abort(state: SideState, order: Order, resuming: bool) -> str:

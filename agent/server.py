@@ -29,6 +29,7 @@ _RELAYED = {
     SourceStage.RELEASED.value,
     SourceStage.THAWED.value,
     TargetStage.RESUMED.value,
+    TargetStage.DISARMED.value,
     TargetStage.ABORTED.value,
 }
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -1,7 +1,7 @@
-"""The target of an attempt: prepare, rehearse (restore and keep frozen), resume, abort, forget.
+"""The target of an attempt: prepare, rehearse (restore, keep frozen), resume, or disarm and abort.
 
 Owns: the page server of an attempt, restore.json, RESUMING, RESUMED and ABORTED. Never does:
-resume without verdict Committed, or destroy after RESUMING.
+resume without verdict Committed or after ABORTED, or destroy after RESUMING.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from typing import IO, Any
@@ -34,6 +35,8 @@ class Target:
     def __init__(self, node: Node, taken_ports: Callable[[], set[int]]) -> None:
         self._node = node
         self._taken_ports = taken_ports
+        # RESUMING and ABORTED exclude each other; a cancelled thaw may still be in its thread.
+        self._fate = threading.Lock()
 
     async def reach(self, side: Side, stage: str, previous: asyncio.Task[None] | None) -> None:
         """See `engine.Handler`."""
@@ -44,6 +47,7 @@ class Target:
             TargetStage.PREPARED.value: self._prepare,
             TargetStage.REHEARSED.value: self._rehearse,
             TargetStage.RESUMED.value: self._resume,
+            TargetStage.DISARMED.value: self._disarm,
             TargetStage.ABORTED.value: self._abort,
             TargetStage.FORGOTTEN.value: self._forget,
         }
@@ -223,7 +227,12 @@ class Target:
         if not cgroup.pids():
             raise AgentError("TargetDead", f"container {identity[:12]} has no task left to resume")
         mark = {"podUID": claim.pod_uid, "containerID": identity, "at": time.time()}
-        files.write_json(f"{side.folder}/RESUMING", mark)
+        with self._fate:
+            if side.has("ABORTED"):
+                raise AgentError(
+                    "Aborted", "this target was disarmed meanwhile; nothing was resumed"
+                )
+            files.write_json(f"{side.folder}/RESUMING", mark)
         operations.thaw_cgroup(host, identity)
         at = time.time()
         if cgroup.is_frozen() or not cgroup.pids():
@@ -238,15 +247,30 @@ class Target:
         for identity in claims.container_ids(side, roles):
             await asyncio.to_thread(operations.kill_container, self._node.host, identity)
 
-    async def _abort(self, side: Side) -> None:
-        if side.has("RESUMING", "RESUMED"):
-            raise AgentError("MayRun", "this target was resumed; it is never destroyed by us")
-        os.makedirs(side.folder, exist_ok=True)
-        files.write_json(
-            f"{side.folder}/ABORTED",
-            {"podUID": "", "containerID": side.facts.get("containerID", ""), "at": time.time()},
-        )
+    async def _disarm(self, side: Side) -> None:
+        """Make it unresumable for good; nothing is destroyed. After a commit: attest."""
+        await asyncio.to_thread(self._write_aborted, side)
         self._order_wrapper(side, "refuse", lazy=False)
+
+    def _write_aborted(self, side: Side) -> None:
+        with self._fate:
+            if side.has("RESUMING", "RESUMED"):
+                raise AgentError("MayRun", "this target was resumed; it is never destroyed by us")
+            left = claims.tasks(self._node, side)
+            if side.order.verdict is Verdict.COMMITTED and left:
+                raise AgentError(
+                    "TasksLeft",
+                    f"the committed target still has {left} tasks, so it can be resumed; only one"
+                    " without tasks is attested as never run",
+                )
+            if not side.has("ABORTED"):
+                os.makedirs(side.folder, exist_ok=True)
+                identity = side.facts.get("containerID", "")
+                mark = {"podUID": "", "containerID": identity, "at": time.time()}
+                files.write_json(f"{side.folder}/ABORTED", mark)
+
+    async def _abort(self, side: Side) -> None:
+        await self._disarm(side)
         await self._kill(side)
         await pages.stop(self._node, side)
         with contextlib.suppress(AgentError):  # the pod and its namespace may be gone already

@@ -36,6 +36,7 @@ class OrderAgent:
 class DetachSource:
     """Take `labels` off the source pod so that its owner makes a replacement.
 
+    On the way back also off the target pod of a Job, which then counts no failure.
     Their values are kept in an annotation; precondition: pod uid.
     """
 

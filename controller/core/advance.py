@@ -27,6 +27,6 @@ def advance(view: View) -> Step:
         return accept.accept(view)
     if status.decision is Decision.COMMITTED:
         return finish.advance(view)
-    if status.decision is Decision.ROLLED_BACK:
+    if status.decision in (Decision.ROLLED_BACK, Decision.REVERTED):
         return rollback.advance(view)
     return undecided.advance(view)

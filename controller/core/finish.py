@@ -16,7 +16,7 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import orders, owners, pods
+from podferry.controller.core import orders, owners, pods, revert
 from podferry.controller.core.actions import (
     Action,
     CreatePod,
@@ -107,6 +107,9 @@ def _resume(view: View) -> Step:
     assert target is not None
     observed = view.target
     if observed is None or not observed.reached(TargetStage.RESUMED.value):
+        way_back = revert.step(view)
+        if way_back is not None:
+            return way_back
         draft = Draft(migration, view.now)
         if seconds_since(status.decided_at, view.now) > UNREACHABLE_SECONDS:
             draft.set(

@@ -18,6 +18,7 @@ _VERDICTS = {
     Decision.UNDECIDED: Verdict.UNDECIDED,
     Decision.COMMITTED: Verdict.COMMITTED,
     Decision.ROLLED_BACK: Verdict.ROLLED_BACK,
+    Decision.REVERTED: Verdict.ROLLED_BACK,
 }
 
 

@@ -1,8 +1,9 @@
 """The way back: the target durably unresumable, the source awake, its owner in possession. Pure.
 
-The order is the point (protocol items 8 and 13): the target may not be destroyed before it can no
-longer run, the source's labels are given back only once it is alive and thawed, and the target's
-pod is deleted only after the owner adopted the source, or it would make a third pod.
+The order is the point (protocol items 8 and 13). The source thaws only when the target can no
+longer run; the target's memory is destroyed only when the source is alive and thawed; the source's
+labels are given back only then too; and the target's pod is deleted only after the owner adopted
+the source, or it would make a third pod.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ from __future__ import annotations
 from podferry.api.migration import Decision
 from podferry.api.reasons import Condition, Phase, Reason
 from podferry.controller.core import orders, owners, pods
-from podferry.controller.core.actions import Action, DeletePod, ReattachSource, RecordEvent
+from podferry.controller.core.actions import (
+    Action,
+    DeletePod,
+    DetachSource,
+    ReattachSource,
+    RecordEvent,
+)
 from podferry.controller.core.status import Draft, seconds_since
 from podferry.controller.core.view import Step, View
 from podferry.wire.stages import Progress, SourceStage, TargetStage
@@ -22,12 +29,21 @@ POLL_SECONDS = 0.2
 
 def decide(view: View, reason: Reason | str, message: str) -> Step:
     """Write the decision; its orders run only after the compare-and-swap."""
+    return _write(view, Decision.ROLLED_BACK, reason, message)
+
+
+def revert(view: View, message: str) -> Step:
+    """Take a commit back: the target is proven never to have run (protocol item 7)."""
+    return _write(view, Decision.REVERTED, Reason.TARGET_NEVER_RAN, message)
+
+
+def _write(view: View, decision: Decision, reason: Reason | str, message: str) -> Step:
     draft = Draft(view.migration, view.now)
-    draft.decide(Decision.ROLLED_BACK, reason, message)
+    draft.decide(decision, reason, message)
     draft.set(Condition.COMMITTED, False, reason, message)
     draft.progress(Phase.ROLLING_BACK, Reason.ROLLING_BACK, message)
     event = RecordEvent("Warning", Reason.ROLLING_BACK.value, message)
-    order = orders.target(view, draft.value, TargetStage.ABORTED)
+    order = orders.target(view, draft.value, TargetStage.DISARMED)
     return Step(draft.value, (event, order), 0.0, decides=True)
 
 
@@ -35,18 +51,23 @@ def advance(view: View) -> Step:
     """The next step of the way back."""
     status = view.migration.status
     if not _target_is_out(view):
-        return Step(status, (orders.target(view, status, TargetStage.ABORTED),), POLL_SECONDS)
+        return Step(status, (orders.target(view, status, TargetStage.DISARMED),), POLL_SECONDS)
     if _source_pod(view) is not None and not _source_is_awake(view):
         return Step(status, (orders.source(view, status, SourceStage.THAWED),), POLL_SECONDS)
-    left = _give_back(view) or _remove_target(view)
+    left = _give_back(view) or _let_target_go(view) or _destroy(view) or _remove_target(view)
     if left:
         return Step(status, tuple(left), POLL_SECONDS)
     return _end(view)
 
 
 def _target_is_out(view: View) -> bool:
-    if view.target is not None and view.target.stage == TargetStage.ABORTED.value:
+    out = (TargetStage.DISARMED.value, TargetStage.ABORTED.value)
+    if view.target is not None and view.target.stage in out:
         return True
+    return _target_is_silent(view)
+
+
+def _target_is_silent(view: View) -> bool:
     silent = view.target_age_seconds > LOST_TARGET_SECONDS
     waited = seconds_since(view.migration.status.decided_at, view.now) > LOST_TARGET_SECONDS
     return silent and waited
@@ -87,6 +108,29 @@ def _give_back(view: View) -> list[Action]:
         return [DeletePod(migration.namespace, end.pod, end.uid)]
     labels = dict(status.detached_labels or {})
     return [ReattachSource(migration.namespace, end.pod, end.uid, labels)]
+
+
+def _let_target_go(view: View) -> list[Action]:
+    """A Job gives the target up first: the end of a pod that it owns would count as a failure."""
+    migration, status = view.migration, view.migration.status
+    if status.owner is None or status.owner.kind != "Job":
+        return []
+    pod = pods.find(view.pods, migration.uid, status.attempt, pods.ROLE_REPLACEMENT)
+    if pod is None or pod["metadata"].get("deletionTimestamp"):
+        return []
+    if owners.controller_of(pod).get("uid") != status.owner.uid:
+        return []
+    metadata = pod["metadata"]
+    labels = owners.DETACH_LABELS["Job"]
+    return [DetachSource(migration.namespace, metadata["name"], metadata["uid"], labels)]
+
+
+def _destroy(view: View) -> list[Action]:
+    """The rehearsal's memory and images, now that the source has its own."""
+    gone = view.target is not None and view.target.stage == TargetStage.ABORTED.value
+    if gone or _target_is_silent(view):
+        return []
+    return [orders.target(view, view.migration.status, TargetStage.ABORTED)]
 
 
 def _remove_target(view: View) -> list[Action]:

@@ -208,6 +208,11 @@ def _freeze(view: View) -> Step:
             orders.target(view, status, TargetStage.REHEARSED, wait=0.0),
         )
         return Step(status, asks, 0.0)
+    if view.target is not None and view.target.facts.get("alive") is False:
+        node = status.target.node if status.target else "?"
+        return rollback.decide(
+            view, Reason.TARGET_LOST, f"the rehearsal on {node} ended before the decision"
+        )
     return finish.commit(view, Reason.DECIDED)
 
 

@@ -89,7 +89,7 @@ def _of_a_moving_owner(pod: dict[str, Any], migration: Migration) -> Plan:
             return refuse(f"{retry}: {what} is not decided", code=RETRY_CODE, verdict="held")
         # The API server allows one pod of this name, so a later claim replaces an earlier one.
         return Plan(allowed=True, claim=migration, role=ROLE_FINAL, verdict="claimed")
-    if status.decision is Decision.ROLLED_BACK:
+    if status.decision in (Decision.ROLLED_BACK, Decision.REVERTED):
         return refuse(f"{retry}: {what} is rolling back", code=RETRY_CODE, verdict="held")
     if status.claim is not None and status.claim.attempt >= status.attempt:
         return refuse(f"{retry}: {what} has its target", code=RETRY_CODE, verdict="held")

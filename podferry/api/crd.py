@@ -188,7 +188,8 @@ def _status_rules() -> list[Schema]:
     return [
         {
             "rule": "!has(oldSelf.decision) || oldSelf.decision == 'Undecided'"
-            " || (has(self.decision) && self.decision == oldSelf.decision)",
+            " || (has(self.decision) && (self.decision == oldSelf.decision"
+            " || (oldSelf.decision == 'Committed' && self.decision == 'Reverted')))",
             "message": "the decision of a Migration is written once: read it again and obey it",
         }
     ]

@@ -54,7 +54,10 @@ DESCRIPTIONS: dict[str, str] = {
     "MigrationStatus.target": "Where the workload goes.",
     "MigrationStatus.attempt": "Number of the current attempt, from 1.",
     "MigrationStatus.freeze_epoch": "Counts the freezes of this Migration.",
-    "MigrationStatus.decision": "Written once, by compare-and-swap.",
+    "MigrationStatus.decision": (
+        "Written once, by compare-and-swap; only Reverted may follow Committed, when the target is"
+        " proven never to have run."
+    ),
     "MigrationStatus.decided_at": "When the decision was written.",
     "MigrationStatus.source_detached": "Whether the owner gave the source pod up.",
     "MigrationStatus.detached_labels": "Labels taken off the source pod, to be given back.",

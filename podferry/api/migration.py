@@ -46,11 +46,15 @@ class Transport(StrEnum):
 
 
 class Decision(StrEnum):
-    """The one decision of a Migration, written by compare-and-swap."""
+    """The one decision of a Migration, written by compare-and-swap.
+
+    Only `Committed -> Reverted` may follow, when the target is proven never to have run.
+    """
 
     UNDECIDED = "Undecided"
     COMMITTED = "Committed"
     ROLLED_BACK = "RolledBack"
+    REVERTED = "Reverted"
 
 
 @dataclass(frozen=True, slots=True)

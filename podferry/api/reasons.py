@@ -95,6 +95,7 @@ class Reason(StrEnum):
     SEAL_FAILED = "SealFailed"
     AGENT_UNREACHABLE = "AgentUnreachable"
     TARGET_UNREACHABLE_AFTER_COMMIT = "TargetUnreachableAfterCommit"
+    TARGET_NEVER_RAN = "TargetNeverRan"
 
     CHECKS_PASSED = "ChecksPassed"
     PREPARING_TARGET = "PreparingTarget"

@@ -42,7 +42,7 @@ class SourceStage(StrEnum):
 
 
 class TargetStage(StrEnum):
-    """Target stages in order; ABORTED is the other end."""
+    """Target stages in order; DISARMED and ABORTED are the way back."""
 
     PREPARED = "Prepared"
     """Folders and page server ready, the container held in `create` (fact `claimed`)."""
@@ -50,8 +50,11 @@ class TargetStage(StrEnum):
     """Restored and frozen: all memory mapped, nothing runs."""
     RESUMED = "Resumed"
     """Verdict Committed: RESUMED is durable, cgroup thawed, init alive."""
+    DISARMED = "Disarmed"
+    """Durably unresumable; frozen tasks and images stay. With verdict Committed it is the
+    attestation that the target never ran and has no task left."""
     ABORTED = "Aborted"
-    """Verdict RolledBack: durably unresumable, tasks killed, images gone."""
+    """Verdict RolledBack, the source is awake: tasks killed, images gone."""
     FORGOTTEN = "Forgotten"
     """After success: images gone, only the consumed marker stays."""
 

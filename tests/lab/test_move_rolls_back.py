@@ -30,23 +30,31 @@ def left_over(moves: Moves, node: str, uid: str, pod_uid: str) -> list[str]:
     return moves.cluster.exec(node, ["sh", "-c", script]).split("\n")
 
 
-def test_a_restore_that_fails_leaves_the_source_running_and_nothing_over(moves: Moves) -> None:
-    pod = moves.start("Deployment", "w", mb=128)
+@pytest.mark.parametrize("kind", ["Deployment", "Job", "StatefulSet", "Pod"])
+def test_a_restore_that_fails_leaves_the_source_running_and_nothing_over(
+    moves: Moves, kind: str
+) -> None:
+    pod = moves.start(kind, "w", mb=128)
     before = moves.answer(pod)
     node, name = pod["spec"]["nodeName"], pod["metadata"]["name"]
-    moves.request("Deployment", "w", "m", copy="StopAndCopy")
+    moves.request(kind, "w", "m", copy="StopAndCopy")
     uid = moves.get("migration", "m")["metadata"]["uid"]
     moves.cluster.exec(OTHER[node], ["sh", "-c", SPOIL.replace("{uid}", uid)])
     status = moves.ended("m")
     assert status["phase"] == "RolledBack", status
+    moves.kubectl("wait", "--for=delete", "pod", "-l", f"podferry.dev/rehearsal={uid}")
     after = moves.answer(moves.pod("w"))
     assert (after.boot, after.number) == (before.boot, before.number + 1)
     assert after.found == after.expected
     kept = moves.pod("w")["metadata"]
-    assert kept["name"] == name
+    assert (kept["name"], kept["uid"]) == (name, pod["metadata"]["uid"])
     assert kept["labels"] == pod["metadata"]["labels"]
+    assert kept.get("ownerReferences") == pod["metadata"].get("ownerReferences")
     assert "podferry.dev/detached-labels" not in kept.get("annotations", {})
     assert moves.get("migration", "m")["metadata"].get("finalizers", []) == []
+    if kind == "Job":
+        counts = moves.get("job", "w")["status"]
+        assert (counts.get("failed", 0), counts.get("active")) == (0, 1), counts
     for each in (node, OTHER[node]):
         assert [line for line in left_over(moves, each, uid, kept["uid"]) if line] == []
 

@@ -66,15 +66,15 @@ class World:
     cancel: bool = False
     crash_at: int = -1
     dies_after_rehearsal: bool = False
+    target_ends_after_commit: bool = False
+    thaw_failures: int = 0  # how often the source cannot be thawed at first
     died: bool = False
     tick: int = 0
     made: int = 0
     violations: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.pods["app"] = self._pod("app", "u-source", "node-a", labels={
-            "app": "app", "pod-template-hash": "h", "controller-uid": "o",
-            "batch.kubernetes.io/controller-uid": "o"}, owned=True)  # fmt: skip
+        self.pods["app"] = self._pod("app", "u-source", "node-a", owned=True)
         accepted = ConditionStatus("Accepted", "True", "ChecksPassed", "", stamp(self.now))
         self.status = MigrationStatus(
             phase="PreparingTarget",
@@ -99,9 +99,12 @@ class World:
         step = advance(self.view())
         if step.status != self.status:
             if step.status.decision is not self.status.decision:
-                assert self.status.decision is Decision.UNDECIDED, "a second decision"
+                allowed = {Decision.UNDECIDED: (Decision.COMMITTED, Decision.ROLLED_BACK),
+                           Decision.COMMITTED: (Decision.REVERTED,)}  # fmt: skip
+                assert step.status.decision in allowed[self.status.decision], "a second decision"
                 assert step.decides
             self.status = step.status
+            self._maybe_end_the_target()
         self._point()
         for action in step.actions:
             self._do(action)
@@ -134,7 +137,10 @@ class World:
         if role is Role.SOURCE:
             facts = {"alive": self.source.alive, "frozen": self.source.frozen}
         else:
-            facts = {"claimed": bool(self.claimed_by), "claimPodUID": self.claimed_by}
+            alive = self.target is not None and self.target.alive
+            ran = self.stages[Role.TARGET] in ("Resumed", "Forgotten")
+            facts = {"claimed": bool(self.claimed_by), "claimPodUID": self.claimed_by,
+                     "alive": alive, "neverRan": not ran and not alive}  # fmt: skip
         return replace(last, facts={**last.facts, **facts})
 
     def _maybe_die(self) -> None:
@@ -142,6 +148,13 @@ class World:
         if self.dies_after_rehearsal and self.stages[Role.TARGET] == "Rehearsed" and not self.died:
             self.died, self.source.alive = True, False
             self.pods["app"]["status"]["phase"] = "Failed"
+
+    def _maybe_end_the_target(self) -> None:
+        """Kubelet or the OOM killer ends the target after the commit, before its resume."""
+        committed = self.status.decision is Decision.COMMITTED
+        rehearsed = self.stages[Role.TARGET] == "Rehearsed"
+        if self.target_ends_after_commit and committed and rehearsed and self.target is not None:
+            self.target.alive = False
 
     def _point(self) -> None:
         self.tick += 1
@@ -153,10 +166,10 @@ class World:
         if isinstance(action, act.OrderAgent):
             self.answers[action.order.role] = self._agent(action.order)
         elif isinstance(action, act.DetachSource):
+            metadata = self.pods[action.pod]["metadata"]
             for name in action.labels:
-                self.pods["app"]["metadata"]["labels"].pop(name, None)
-            notes = self.pods["app"]["metadata"]["annotations"]
-            notes["podferry.dev/detached-labels"] = "{}"
+                metadata["labels"].pop(name, None)
+            metadata["annotations"]["podferry.dev/detached-labels"] = "{}"
         elif isinstance(action, act.ReattachSource):
             self.pods["app"]["metadata"]["labels"].update(action.labels)
             self.pods["app"]["metadata"]["annotations"].pop("podferry.dev/detached-labels", None)
@@ -184,6 +197,8 @@ class World:
         if pod is None or pod["metadata"]["uid"] != action.uid:
             return
         del self.pods[action.pod]
+        if self.kind == "Job" and pod["metadata"].get("ownerReferences"):
+            self.violations.append("the Job counts a failed pod")
         if self.target is not None and self.claimed_by == action.uid and self.target.runs:
             self.violations.append("the running target's pod was deleted")
         if self.claimed_by == action.uid:
@@ -224,6 +239,11 @@ class World:
             self.source.alive = False
         elif stage == SourceStage.THAWED.value:
             assert at != "Sealed" or order.verdict is Verdict.ROLLED_BACK
+            if self.target is not None and self.stages[Role.TARGET] not in ("Disarmed", "Aborted"):
+                self.violations.append("the source was thawed while its target could be resumed")
+            if self.thaw_failures > 0:
+                self.thaw_failures -= 1
+                return False
             self.source.frozen = False
         return True
 
@@ -239,9 +259,20 @@ class World:
                     return False
                 self.claimed_by = wanted
             assert self.target is not None
+            if not self.target.alive:
+                return False
             self.target.frozen = False
+        elif stage == TargetStage.DISARMED.value:
+            assert at not in ("Resumed", "Forgotten", "Aborted")
+            assert order.verdict is Verdict.ROLLED_BACK or not self.target or not self.target.alive
         elif stage == TargetStage.ABORTED.value:
             assert at not in ("Resumed", "Forgotten")
+            if self.target is not None and self.target.alive and self.source.frozen:
+                self.violations.append("a rehearsal was destroyed while its source was frozen")
+            owned = [pod for pod in self.pods.values() if pod["metadata"].get("ownerReferences")]
+            mine = any(pod["metadata"]["uid"] == self.claimed_by for pod in owned)
+            if self.kind == "Job" and mine and self.target is not None:
+                self.violations.append("the Job counts a failed pod")
             self.target = None
         return True
 
@@ -258,11 +289,10 @@ class World:
                 self.claimed_by = pod["metadata"]["uid"]
 
     def _owner_of_labels(self) -> None:
-        source = self.pods.get("app")
-        if source is not None:
-            selector = "pod-template-hash" if self.kind == "ReplicaSet" else "controller-uid"
-            own = selector in source["metadata"]["labels"]
-            source["metadata"]["ownerReferences"] = self._reference() if own else []
+        selector = "pod-template-hash" if self.kind == "ReplicaSet" else "controller-uid"
+        for pod in self.pods.values():
+            own = selector in pod["metadata"]["labels"]
+            pod["metadata"]["ownerReferences"] = self._reference() if own else []
         mine = [
             pod for pod in self.pods.values() if pod["metadata"].get("ownerReferences")
         ]  # fmt: skip
@@ -294,7 +324,10 @@ class World:
     ) -> dict[str, Any]:  # fmt: skip
         metadata: dict[str, Any] = {
             "name": name, "namespace": "ns", "uid": uid, "annotations": {},
-            "labels": dict(labels or {"app": "app", "pod-template-hash": "h"}),
+            "labels": dict(labels or {
+                "app": "app", "pod-template-hash": "h", "controller-uid": "o",
+                "batch.kubernetes.io/controller-uid": "o",
+            }),
         }  # fmt: skip
         if owned and self.kind != "Pod":
             metadata["ownerReferences"] = self._reference()

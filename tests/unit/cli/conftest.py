@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -70,6 +71,8 @@ class Cluster:
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
+            # A shell without job control starts background work, and so us, with SIGINT ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:

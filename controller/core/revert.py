@@ -1,0 +1,59 @@
+"""Taking a commit back when the target is proven never to have run (protocol item 7). Pure.
+
+Owns the only second decision there is. Never reverts on silence: an agent attests, or a person
+fenced the node with Kubernetes' own `out-of-service` taint.
+"""
+
+from __future__ import annotations
+
+from podferry.api.migration import keeps_name
+from podferry.controller.core import orders, rollback
+from podferry.controller.core.view import Step, View
+from podferry.wire.stages import TargetStage
+
+FRESH_SECONDS = 1.0
+"""Both answers must be younger than this."""
+POLL_SECONDS = 0.1
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+"""Set by a person or the cloud controller on a node that is shut down and stays so."""
+
+
+def step(view: View) -> Step | None:
+    """The next step towards a revert of a committed, not resumed Migration; None for none.
+
+    A pod that keeps its name has no way back: its source object is gone by now.
+    """
+    status = view.migration.status
+    if keeps_name(status.owner) or not _source_waits(view):
+        return None
+    if _fenced(view):
+        return rollback.revert(
+            view, f"{_target_node(view)} is fenced ({OUT_OF_SERVICE}) and never confirmed a resume"
+        )
+    if view.target is None or view.target_age_seconds >= FRESH_SECONDS:
+        return None
+    if view.target.stage == TargetStage.DISARMED.value:
+        return rollback.revert(
+            view, f"the target on {_target_node(view)} ended before it was resumed; it never ran"
+        )
+    facts = view.target.facts
+    if facts.get("neverRan") is True and facts.get("alive") is False:
+        return Step(status, (orders.target(view, status, TargetStage.DISARMED),), POLL_SECONDS)
+    return None
+
+
+def _source_waits(view: View) -> bool:
+    """Whether the source is there to go back to: frozen and alive, by an answer of just now."""
+    facts = view.source.facts if view.source else {}
+    fresh = view.source_age_seconds < FRESH_SECONDS
+    return fresh and facts.get("alive") is True and facts.get("frozen") is True
+
+
+def _fenced(view: View) -> bool:
+    node = view.nodes.get(_target_node(view))
+    return node is not None and any(taint.get("key") == OUT_OF_SERVICE for taint in node.taints)
+
+
+def _target_node(view: View) -> str:
+    target = view.migration.status.target
+    return target.node if target else ""
