@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from podferry.agent import machine, metrics
+from podferry.agent import breakpoints, machine, metrics
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.machine import Ruling, SideState
 from podferry.agent.store import Store, check_key
@@ -79,9 +79,15 @@ class Handler(Protocol):
 class Engine:
     """All sides of this node."""
 
-    def __init__(self, store: Store, handlers: Mapping[Role, Handler]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        handlers: Mapping[Role, Handler],
+        before: breakpoints.Before = breakpoints.none,
+    ) -> None:
         self._store = store
         self._handlers = handlers
+        self._before = before
         self._sides: dict[Key, Side] = {}
 
     def start(self) -> None:
@@ -180,6 +186,7 @@ class Engine:
         role = side.order.role
         with metrics.stage_seconds.labels(role.value, stage).time():
             try:
+                await self._before(role, stage)
                 await self._handlers[role].reach(side, stage, previous)
                 error = None
             except AgentError as problem:

@@ -20,7 +20,16 @@ from typing import Any, cast
 import structlog
 from aiohttp import web
 
-from podferry.agent import containers, janitor, metrics, node_facts, operations, server, tls
+from podferry.agent import (
+    breakpoints,
+    containers,
+    janitor,
+    metrics,
+    node_facts,
+    operations,
+    server,
+    tls,
+)
 from podferry.agent.engine import Engine, Side
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.node import Node
@@ -87,6 +96,11 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--metrics-bind", default=everywhere)
     parser.add_argument("--port", type=int, default=names.AGENT_PORT)
     parser.add_argument("--metrics-port", type=int, default=names.AGENT_METRICS_PORT)
+    parser.add_argument(
+        "--breakpoints",
+        default=os.environ.get("PODFERRY_BREAKPOINTS", ""),
+        help="tests only: a folder on the node; a file ROLE.STAGE in it halts before that stage",
+    )
     found = parser.parse_args(argv)
     if not found.node_name:
         parser.error("no node name: set NODE_NAME (spec.nodeName) or --node-name")
@@ -135,7 +149,8 @@ def build(arguments: argparse.Namespace, identity: tls.Identity) -> Parts:
 
     source = Source(node, identity.client, taken, peer_port=arguments.port)
     target = Target(node, taken)
-    engine = Engine(store, {Role.SOURCE: source, Role.TARGET: target})
+    halt = breakpoints.at(arguments.breakpoints and node.local(arguments.breakpoints))
+    engine = Engine(store, {Role.SOURCE: source, Role.TARGET: target}, halt)
     services = Services(node, arguments.node_name, target)
     return Parts(node, engine, services, store, source, target)
 

@@ -128,4 +128,14 @@ def owner_gave_up(owner: OwnerRef | None, raw: dict[str, Any] | None) -> str:
         return f"{owner.kind} {owner.name} was scaled to 0"
     if owner.kind == "Job" and spec.get("suspend"):
         return f"Job {owner.name} was suspended"
+    if owner.kind == "Job" and job_is_over(raw):
+        return f"Job {owner.name} is {job_is_over(raw).lower()}"
+    return ""
+
+
+def job_is_over(raw: dict[str, Any]) -> str:
+    """`Complete` or `Failed` of a Job that ended, else empty. It adopts no pod any more."""
+    for item in (raw.get("status") or {}).get("conditions") or []:
+        if item.get("type") in ("Complete", "Failed") and item.get("status") == "True":
+            return str(item["type"])
     return ""

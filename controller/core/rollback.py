@@ -103,7 +103,9 @@ def _give_back(view: View) -> list[Action]:
         pods.annotation(source, "podferry.dev/detached-labels")
     ):
         return []
-    if view.owner is None or view.owner["metadata"]["uid"] != status.owner.uid:
+    owner = view.owner
+    gone = owner is None or owner["metadata"]["uid"] != status.owner.uid
+    if gone or (owner is not None and owners.job_is_over(owner)):
         # Nobody will adopt it; what its user wanted for the owner goes for the pod as well.
         return [DeletePod(migration.namespace, end.pod, end.uid)]
     labels = dict(status.detached_labels or {})
