@@ -32,6 +32,7 @@ from podferry.controller.runtime.node_view import address_of
 from podferry.controller.runtime.observe import NodeObserver, Observations
 from podferry.controller.runtime.pki import CertificateKeeper
 from podferry.controller.runtime.reconciler import Codec, NotLeading, Reconciler
+from podferry.controller.runtime.sweeper import Sweeper
 from podferry.controller.runtime.view_builder import ViewBuilder
 from podferry.controller.webhooks.handler import PodWebhook
 from podferry.kube.admission import AdmissionServer
@@ -212,6 +213,7 @@ async def _lead(
         async with asyncio.TaskGroup() as group:
             group.create_task(observer.run())
             group.create_task(loop.run())
+            group.create_task(Sweeper(client, executor, loop.stores.pods.list).run())
     except* NotLeading:
         raise LeadershipLost("the lease was not renewed in time") from None
     finally:
