@@ -25,6 +25,7 @@ from podferry.controller.core.advance import advance
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.certificates import CertificateFiles
 from podferry.controller.runtime.executor import Executor
+from podferry.controller.runtime.facts_publisher import FactsPublisher
 from podferry.controller.runtime.health import HealthServer
 from podferry.controller.runtime.loop import ControllerLoop
 from podferry.controller.runtime.metrics import Metrics
@@ -186,7 +187,15 @@ async def _lead(
     loop = ControllerLoop(
         client, clock=clock, rng=rng, metrics=metrics, parse=serde.parse_migration
     )
-    observer = _observer(agents, observations, loop, metrics)
+    publisher = FactsPublisher(
+        client,
+        observations,
+        lambda: [str(node["metadata"]["name"]) for node in loop.stores.nodes.list()],
+        namespace=options.namespace,
+        clock=clock,
+        on_error=lambda reason: metrics.facts_errors.labels(reason).inc(),
+    )
+    observer = _observer(agents, observations, loop, metrics, publisher)
     builder = ViewBuilder(
         client,
         agents,
@@ -221,7 +230,11 @@ async def _lead(
 
 
 def _observer(
-    agents: AgentClient, observations: Observations, loop: ControllerLoop, metrics: Metrics
+    agents: AgentClient,
+    observations: Observations,
+    loop: ControllerLoop,
+    metrics: Metrics,
+    publisher: FactsPublisher,
 ) -> NodeObserver:
     return NodeObserver(
         agents,
@@ -230,4 +243,5 @@ def _observer(
             (str(node["metadata"]["name"]), address_of(node)) for node in loop.stores.nodes.list()
         ],
         on_age=lambda node, age: metrics.agent_age.labels(node).set(age),
+        after_round=publisher.publish,
     )

@@ -83,6 +83,12 @@ class Metrics:
             ("node",),
             registry=self.registry,
         )
+        self.facts_errors = Counter(
+            "podferry_node_facts_write_errors_total",
+            "Failed writes of the ConfigMap podferry-nodes, by reason.",
+            ("reason",),
+            registry=self.registry,
+        )
         self.admissions = Counter(
             "podferry_admission_total",
             "Pods seen by the webhook, by verdict.",

@@ -8,7 +8,7 @@ is filled by asking again. Ages are monotonic seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +127,7 @@ class NodeObserver:
         observations: where answers go.
         addresses: returns name and address of each node to ask.
         on_age: told the age of each node's facts [s], -1 if it never answered; for metrics.
+        after_round: awaited when every node was asked once more; must not raise.
     """
 
     def __init__(
@@ -136,9 +137,11 @@ class NodeObserver:
         addresses: Callable[[], Iterable[tuple[str, str]]],
         *,
         on_age: Callable[[str, float], None] = lambda _node, _age: None,
+        after_round: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._agents, self._observations = agents, observations
         self._addresses, self._on_age = addresses, on_age
+        self._after_round = after_round
         self._at_once = asyncio.Semaphore(50)
 
     async def run(self) -> None:
@@ -149,6 +152,8 @@ class NodeObserver:
             for name, _ in pairs:
                 age = self._observations.facts_age_seconds(name)
                 self._on_age(name, -1.0 if age == float("inf") else age)
+            if pairs and self._after_round is not None:
+                await self._after_round()
             await asyncio.sleep(FACTS_EVERY_SECONDS if pairs else 1.0)
 
     async def ask(self, node: str, address: str) -> None:

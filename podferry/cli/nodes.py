@@ -1,7 +1,7 @@
 """`podferry nodes`: what each node can do and what it lacks, as its agent said.
 
-Reads Node objects only: the facts are those that the controller writes into the annotation
-`podferry.dev/facts`; where there are none it says so instead of guessing.
+Reads Nodes and the facts that the controller publishes (`node_facts`); where there are none it says
+why instead of guessing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from typing import Any
 
 import click
 
+from podferry.api.clock import SystemClock
+from podferry.cli import node_facts
+from podferry.cli.node_facts import Told
 from podferry.cli.session import cluster_options, talk
 from podferry.cli.show import cluster_of, output_option, table
 from podferry.kube import paths
 from podferry.kube.client import ApiClient
 
 Object = dict[str, Any]
-FACTS = "podferry.dev/facts"
 COLUMNS = ("NODE", "STATE", "AGENT", "CRIU", "RUNC", "CGROUP", "POSTCOPY", "LACKS")
 
 
@@ -27,34 +29,31 @@ COLUMNS = ("NODE", "STATE", "AGENT", "CRIU", "RUNC", "CGROUP", "POSTCOPY", "LACK
 def nodes(*, output: str, **where: str | None) -> None:
     """Show what each node can do and what it lacks, and where its CPU differs."""
 
-    async def job(client: ApiClient, _namespace: str) -> Object:
-        return await client.list(paths.nodes())
+    async def job(client: ApiClient, _namespace: str) -> tuple[list[Object], Told]:
+        found = await client.list(paths.nodes())
+        return list(found["items"]), await node_facts.read(client)
 
-    found = talk(cluster_of(where), job)["items"]
-    told = {node["metadata"]["name"]: facts_of(node) for node in found}
+    found, told = talk(cluster_of(where), job)
+    warning = told.why or node_facts.is_old(told.facts.values(), SystemClock().now())
+    if warning:
+        click.echo(f"podferry: {warning}", err=True)
     if output == "json":
         rows = [
-            {"node": node["metadata"]["name"], "facts": told[node["metadata"]["name"]],
-             "lacks": lacks(node, told[node["metadata"]["name"]])}
+            {"node": name_of(node), "facts": told.of(name_of(node)), "lacks": lacks(node, told)}
             for node in found
-        ]  # fmt: skip
+        ]
         click.echo(json.dumps(rows, indent=2))
         return
-    click.echo(table([COLUMNS, *(row(node, told[node["metadata"]["name"]]) for node in found)]))
-    matrix = cpu_matrix(told)
+    click.echo(table([COLUMNS, *(row(node, told) for node in found)]))
+    matrix = cpu_matrix({name_of(node): told.of(name_of(node)) for node in found})
     if matrix:
         click.echo("\nCPU: can a process of the row's node run on the column's node?")
         click.echo(table(matrix))
 
 
-def facts_of(node: Object) -> Object | None:
-    """The agent's facts; None where the node carries none that can be read."""
-    text = (node["metadata"].get("annotations") or {}).get(FACTS)
-    try:
-        found = json.loads(text) if text else None
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+def name_of(node: Object) -> str:
+    """Name of a node."""
+    return str(node["metadata"]["name"])
 
 
 def state_of(node: Object) -> str:
@@ -67,9 +66,10 @@ def state_of(node: Object) -> str:
     return ",".join(words)
 
 
-def lacks(node: Object, facts: Object | None) -> list[str]:
+def lacks(node: Object, told: Told) -> list[str]:
     """What keeps this node from taking part, each with what to do."""
     missing = []
+    facts = told.of(name_of(node))
     if state_of(node) != "Ready":
         missing.append(f"it is {state_of(node)}: not a target")
     blocking = [
@@ -80,7 +80,8 @@ def lacks(node: Object, facts: Object | None) -> list[str]:
     if blocking:
         missing.append(f"tainted {', '.join(blocking)}: a target only for pods that tolerate it")
     if facts is None:
-        missing.append("no facts of an agent: kubectl -n podferry-system get pods -o wide")
+        # A reason that all nodes share was told once, above the table.
+        missing.append("no facts" if told.why else told.missing(name_of(node)))
         return missing
     missing += [str(problem) for problem in facts.get("problems") or []]
     if not facts.get("handlerInstalled", True):
@@ -92,18 +93,18 @@ def lacks(node: Object, facts: Object | None) -> list[str]:
     return missing
 
 
-def row(node: Object, facts: Object | None) -> tuple[str, ...]:
+def row(node: Object, told: Told) -> tuple[str, ...]:
     """One line of the table."""
-    known = facts or {}
+    known = told.of(name_of(node)) or {}
     return (
-        str(node["metadata"]["name"]),
+        name_of(node),
         state_of(node),
         str(known.get("agentVersion", "-")),
         str(known.get("criuVersion", "-")),
         str(known.get("runcVersion", "-")),
         str(known.get("cgroup", "-")),
         "-" if "userfaultfd" not in known else "yes" if known["userfaultfd"] else "no",
-        "; ".join(lacks(node, facts)) or "nothing",
+        "; ".join(lacks(node, told)) or "nothing",
     )
 
 

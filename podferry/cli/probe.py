@@ -7,15 +7,17 @@ agent can see is named as such, never guessed.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import click
 
+from podferry.api.clock import SystemClock
 from podferry.api.errors import PreconditionError
 from podferry.api.migration import WorkloadRef
 from podferry.api.reasons import Reason
-from podferry.cli import exits, nodes, values
+from podferry.cli import exits, node_facts, values
 from podferry.cli.resolve import pod_of
 from podferry.cli.session import cluster_options, namespace_option, talk
 from podferry.cli.show import cluster_of, output_option
@@ -44,6 +46,8 @@ class Verdict:
     targets: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
     """Nodes that cannot be the target, each with why."""
+    unknown: tuple[str, ...] = ()
+    """What the API server's view left open, each with why."""
 
     @property
     def movable(self) -> bool:
@@ -86,11 +90,24 @@ async def judge(client: ApiClient, namespace: str, ref: WorkloadRef, target: str
         found = Finding(Reason(error.reason), error.message)
         return Verdict(label, "-", "-", (found,), (), ())
     requested = requested_by_node((await client.list(paths.pods(None)))["items"])
-    seen = {
-        str(raw["metadata"]["name"]): node_view(raw, requested=requested, facts=nodes.facts_of(raw))
-        for raw in (await client.list(paths.nodes()))["items"]
-    }
-    return verdict_of(label, pod, seen, target)
+    told = await node_facts.read(client)
+    seen = {}
+    for raw in (await client.list(paths.nodes()))["items"]:
+        name = str(raw["metadata"]["name"])
+        seen[name] = node_view(raw, requested=requested, facts=told.of(name))
+    return replace(
+        verdict_of(label, pod, seen, target), unknown=unknown(told, seen, SystemClock().now())
+    )
+
+
+def unknown(told: node_facts.Told, seen: dict[str, NodeView], now: datetime) -> tuple[str, ...]:
+    """What was left open because facts of nodes are missing or old. Pure."""
+    if told.why:
+        return (f"versions and processors of the nodes: {told.why}",)
+    silent = [f"versions and processor of {name}: {told.missing(name)}"
+              for name in seen if told.missing(name)]  # fmt: skip
+    old = node_facts.is_old(told.facts.values(), now)
+    return (*silent, *([old] if old else []))
 
 
 def verdict_of(label: str, pod: Object, seen: dict[str, NodeView], target: str | None) -> Verdict:
@@ -117,7 +134,7 @@ def verdict_of(label: str, pod: Object, seen: dict[str, NodeView], target: str |
 
 
 def _seen(findings: list[Finding], node: NodeView) -> list[Finding]:
-    """Leave out that no agent answers: without published facts it cannot be known from here."""
+    """Leave out that no agent answers: why there are no facts is told apart."""
     if node.facts is not None:
         return findings
     return [finding for finding in findings if finding.reason is not Reason.AGENT_MISSING]
@@ -132,7 +149,7 @@ def as_text(verdict: Verdict) -> str:
     lines += [f"  - not {name}: {why}" for name, why in verdict.refused]
     if not verdict.targets and not verdict.blockers:
         lines.append(f"  ✗ {Reason.NO_ELIGIBLE_TARGET}: no node can take it")
-    lines.append(f"  ? not checked: {ONLY_THE_AGENT}")
+    lines += [f"  ? not checked: {text}" for text in (*verdict.unknown, ONLY_THE_AGENT)]
     return "\n".join(lines)
 
 
@@ -146,5 +163,5 @@ def as_json(verdict: Verdict) -> Object:
         "blockers": [{"reason": b.reason, "message": b.message} for b in verdict.blockers],
         "targets": list(verdict.targets),
         "refused": [{"node": name, "why": why} for name, why in verdict.refused],
-        "notChecked": ONLY_THE_AGENT,
+        "notChecked": [*verdict.unknown, ONLY_THE_AGENT],
     }

@@ -26,6 +26,9 @@ ANNOTATION_MIGRATION = "podferry.dev/migration"
 """UID of the Migration that currently owns the pod."""
 READINESS_GATE = "podferry.dev/running"
 
+NODE_FACTS = "podferry-nodes"
+"""ConfigMap in SYSTEM_NAMESPACE: a key a node, JSON of its agent's facts. For people only."""
+
 STATE_DIR = "/var/lib/podferry"
 """Persistent on a node: attempts/<uid>.<attempt>/{source,target}/ survive a reboot."""
 RUN_DIR = "/run/podferry"

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from podferry.cli import probe as probe_command
 from podferry.cli.main import cli
 from tests.unit.cli.conftest import Cluster, Object
-from tests.unit.cli.test_show import FACTS
+from tests.unit.cli.test_nodes import FACTS, publish
 
 PODS = "/api/v1/namespaces/shop/pods"
 POD: Object = {
@@ -128,10 +128,24 @@ def test_what_the_pod_itself_forbids_is_listed_with_the_way_out(cluster: Cluster
 
 def test_a_processor_that_lacks_features_is_seen_in_the_published_facts(cluster: Cluster) -> None:
     rich, poor = ({**FACTS, "cpuFeatures": found} for found in (["avx", "avx2"], ["avx"]))
-    here, there = node("node-a"), node("node-b")
-    here["metadata"]["annotations"] = {"podferry.dev/facts": json.dumps(rich)}
-    there["metadata"]["annotations"] = {"podferry.dev/facts": json.dumps(poor)}
-    prepared(cluster, here, there)
+    prepared(cluster)
+    publish(cluster, {"node-a": rich, "node-b": poor})
     done = call(cluster, "pod/web-1")
     assert done.exit_code == 1
     assert "MissingCPUFeatures" in done.output
+
+
+def test_without_facts_it_says_what_was_not_checked_and_why(cluster: Cluster) -> None:
+    prepared(cluster)
+    done = call(cluster, "pod/web-1")
+    assert done.exit_code == 0, done.output
+    assert "not checked: versions and processors of the nodes: no facts yet" in done.output
+
+
+def test_a_node_without_facts_is_named(cluster: Cluster) -> None:
+    prepared(cluster)
+    publish(cluster, {"node-a": FACTS})
+    verdict = json.loads(call(cluster, "pod/web-1", "-o", "json").output)
+    assert verdict["targets"] == ["node-b"]
+    assert verdict["notChecked"][0].startswith("versions and processor of node-b: no facts: its")
+    assert verdict["notChecked"][-1] == probe_command.ONLY_THE_AGENT

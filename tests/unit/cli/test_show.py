@@ -1,13 +1,10 @@
-"""`list`, `describe`, `cancel` and `nodes` against a fake API server."""
+"""`list`, `describe` and `cancel` against a fake API server."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 from click.testing import CliRunner, Result
 
-from podferry.cli import nodes as nodes_command
 from podferry.cli.main import cli
 from tests.unit.cli.conftest import MIGRATIONS, Cluster, Object, moved, running
 
@@ -91,52 +88,3 @@ def test_cancel_says_when_it_is_too_late(cluster: Cluster, status: Object, said:
     done = call(cluster, "cancel", "web-1")
     assert done.exit_code == 1
     assert said in done.output
-
-
-def node(name: str, facts: Object | None, **spec: object) -> Object:
-    annotations = {nodes_command.FACTS: json.dumps(facts)} if facts else {}
-    return {
-        "metadata": {"name": name, "annotations": annotations},
-        "spec": spec,
-        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
-    }
-
-
-FACTS = {
-    "agentVersion": "0.1.0",
-    "criuVersion": "4.2.1",
-    "runcVersion": "1.4.3",
-    "cgroup": "v1",
-    "userfaultfd": True,
-    "softDirty": False,
-    "handlerInstalled": True,
-    "cpuFeatures": ["avx", "avx2"],
-    "problems": [],
-}
-
-
-def test_nodes_shows_what_each_lacks_and_where_the_cpus_differ(cluster: Cluster) -> None:
-    cluster.seed("/api/v1/nodes", node("node-a", FACTS))
-    cluster.seed(
-        "/api/v1/nodes", node("node-b", {**FACTS, "cpuFeatures": ["avx"]}, unschedulable=True)
-    )
-    cluster.seed("/api/v1/nodes", node("node-c", None))
-    lines = call(cluster, "nodes").output.splitlines()
-    rows = {line.split()[0]: line for line in lines if line}
-    assert "soft-dirty tracking: no PreCopy" in lines[1]
-    assert "it is Ready,cordoned: not a target" in lines[2]
-    assert "no facts of an agent" in lines[3]
-    assert rows["node-a"].split()[1:] == ["✓", "✗1", "?"]
-    assert rows["node-b"].split()[1:] == ["✓", "✓", "?"]
-
-
-def test_a_tainted_node_is_named_with_its_taint() -> None:
-    taint = {"key": "gpu", "effect": "NoSchedule"}
-    found = nodes_command.lacks(node("n", FACTS, taints=[taint]), FACTS)
-    assert found[0] == "tainted gpu: a target only for pods that tolerate it"
-
-
-def test_facts_that_are_not_json_are_no_facts() -> None:
-    broken = node("n", None)
-    broken["metadata"]["annotations"] = {nodes_command.FACTS: "{"}
-    assert nodes_command.facts_of(broken) is None

@@ -96,6 +96,15 @@ def test_secrets_are_readable_by_name_in_the_own_namespace_only() -> None:
     }
 
 
+def test_one_config_map_is_written_by_the_controller_and_readable_by_name() -> None:
+    own = [rule for rule in rules() if "configmaps" in rule["resources"]]
+    assert [rule["verbs"] for rule in own if "resourceNames" not in rule] == [["create"]]
+    reading = one("Role", f"{names.NODE_FACTS}-view")["rules"]
+    for rule in (*reading, *(rule for rule in own if "resourceNames" in rule)):
+        assert rule["resourceNames"] == [names.NODE_FACTS]
+    assert [rule["verbs"] for rule in reading] == [["get"]]
+
+
 @pytest.mark.parametrize("verb", ["create", "update", "patch", "delete"])
 def test_users_never_write_the_status(verb: str) -> None:
     for item in documents():
