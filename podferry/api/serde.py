@@ -44,13 +44,15 @@ def optional(hint: Any) -> tuple[Any, bool]:
 
 
 def to_dict(value: Any) -> Any:
-    """Return a dataclass as plain JSON values: camelCase, enums by value, None left out.
+    """Return a dataclass as plain JSON values: camelCase, enums by value, what is not set left out.
 
-    Empty tuples and empty maps are kept, because "none" and "not said" differ in a merge patch.
+    Not set is None, and an empty text where that is the default: whoever waits for a field such as
+    `completedAt` waits for it to exist. Empty tuples and empty maps are kept, because "none" and
+    "not said" differ in a merge patch.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {camel(name): to_dict(item) for name, item in pairs if item is not None}
+        pairs = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {camel(field.name): to_dict(item) for field, item in pairs if _is_set(field, item)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (tuple, list)):
@@ -121,6 +123,10 @@ def status_from_dict(raw: dict[str, Any]) -> MigrationStatus:
         PreconditionError: InvalidSpec. An unknown decision is an error and never "undecided".
     """
     return from_dict(MigrationStatus, raw, path="status")
+
+
+def _is_set(field: dataclasses.Field[Any], item: Any) -> bool:
+    return item is not None and not (item == "" and field.default == "")
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -58,6 +58,25 @@ def test_names_are_camel_case_enums_are_values_and_none_is_left_out() -> None:
     assert "detachedLabels" not in stored
 
 
+def test_a_text_that_is_not_set_is_no_field_but_a_required_one_is_kept() -> None:
+    end = m.Endpoint(node="node-a")
+    record = m.AttemptRecord(number=1, result="Failed", reason="", message="")
+    stored = serde.status_to_dict(
+        m.MigrationStatus(phase="Pending", source=end, attempts=(record,))
+    )
+    assert stored["source"] == {"node": "node-a"}
+    for name in ("completedAt", "frozenAt", "resumedAt", "decidedAt", "decisionReason", "copy"):
+        assert name not in stored
+    assert stored["attempts"][0]["message"] == ""
+    assert "" not in [item for item in stored.values() if isinstance(item, str)]
+
+
+def test_a_status_that_an_older_controller_wrote_with_empty_texts_is_still_read() -> None:
+    raw = {"phase": "Pending", "completedAt": "", "source": {"node": "node-a", "pod": ""}}
+    found = serde.status_from_dict(raw)
+    assert (found.completed_at, found.source) == ("", m.Endpoint(node="node-a"))
+
+
 def test_label_keys_are_user_data_and_are_not_renamed() -> None:
     labels = {"pod_template_hash": "a", "x.y/z_w": "b"}
     stored = serde.status_to_dict(m.MigrationStatus(detached_labels=labels))
