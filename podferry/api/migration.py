@@ -133,7 +133,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What we expect; `source` is `prior` or `fitted (n=..., age ...)`."""
+    """What we expect; `source` is `prior (...)` or `measured (n=..., ...)`."""
 
     freeze_p50_seconds: float
     freeze_p95_seconds: float

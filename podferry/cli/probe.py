@@ -15,9 +15,9 @@ import click
 
 from podferry.api.clock import SystemClock
 from podferry.api.errors import PreconditionError
-from podferry.api.migration import WorkloadRef
+from podferry.api.migration import CopyMode, Prediction, WorkloadRef
 from podferry.api.reasons import Reason
-from podferry.cli import exits, node_facts, values
+from podferry.cli import exits, foresee, node_facts, values
 from podferry.cli.resolve import pod_of
 from podferry.cli.session import cluster_options, namespace_option, talk
 from podferry.cli.show import cluster_of, output_option
@@ -48,6 +48,8 @@ class Verdict:
     """Nodes that cannot be the target, each with why."""
     unknown: tuple[str, ...] = ()
     """What the API server's view left open, each with why."""
+    predictions: tuple[tuple[str, CopyMode, Prediction], ...] = ()
+    """By size (what it is) and copy mode."""
 
     @property
     def movable(self) -> bool:
@@ -95,8 +97,12 @@ async def judge(client: ApiClient, namespace: str, ref: WorkloadRef, target: str
     for raw in (await client.list(paths.nodes()))["items"]:
         name = str(raw["metadata"]["name"])
         seen[name] = node_view(raw, requested=requested, facts=told.of(name))
+    now = SystemClock().now()
+    moves = await foresee.history(client, namespace)
     return replace(
-        verdict_of(label, pod, seen, target), unknown=unknown(told, seen, SystemClock().now())
+        verdict_of(label, pod, seen, target),
+        unknown=unknown(told, seen, now),
+        predictions=foresee.foresee(pod, moves, now),
     )
 
 
@@ -149,6 +155,7 @@ def as_text(verdict: Verdict) -> str:
     lines += [f"  - not {name}: {why}" for name, why in verdict.refused]
     if not verdict.targets and not verdict.blockers:
         lines.append(f"  ✗ {Reason.NO_ELIGIBLE_TARGET}: no node can take it")
+    lines += [f"  ~ {foresee.as_text(*one)}" for one in verdict.predictions]
     lines += [f"  ? not checked: {text}" for text in (*verdict.unknown, ONLY_THE_AGENT)]
     return "\n".join(lines)
 
@@ -163,5 +170,6 @@ def as_json(verdict: Verdict) -> Object:
         "blockers": [{"reason": b.reason, "message": b.message} for b in verdict.blockers],
         "targets": list(verdict.targets),
         "refused": [{"node": name, "why": why} for name, why in verdict.refused],
+        "predictions": [foresee.as_json(*one) for one in verdict.predictions],
         "notChecked": [*verdict.unknown, ONLY_THE_AGENT],
     }

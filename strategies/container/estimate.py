@@ -1,14 +1,16 @@
 """How long a move will freeze the workload, and in all; from this cluster's own finished moves.
 
-Owns the model `freeze = a + b * bytes` of each copy mode: a prior measured on two cores until
-enough moves were measured here, then a least-squares fit with the quantiles of its residuals.
-Times are seconds, sizes are bytes. It never says that a move may happen (see `preflight`).
+Owns the model `freeze = a + b * bytes` of each copy mode: a prior until enough moves were measured
+here, then a robust fit (Theil-Sen) with the quantiles of its residuals. Times are seconds, sizes
+are bytes. It never says that a move may happen (see `preflight`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import combinations
+from statistics import median, median_low
 
 from podferry.api.migration import CopyMode, Migration, Prediction, keeps_name
 from podferry.api.reasons import Phase
@@ -16,37 +18,57 @@ from podferry.api.reasons import Phase
 GIB = 2**30
 MOVES_NEEDED = 5
 """Fewer measured moves than this say less than the prior."""
-NEWEST_MOVES = 100
+NEWEST_MOVES = 50
 """Only the newest moves count: nodes and networks change."""
-P95_OF_P50 = 1.6
-"""95th percentile of the prior as a multiple of its median."""
 AROUND_FREEZE_SECONDS = 3.0
 """Preparation, readiness and release around the freeze, where no move says otherwise."""
-KEPT_NAME_SECONDS = 0.9
-"""A pod that keeps its name is restored twice and gets its sandbox within the freeze."""
-SPREAD_NEEDED = 1e-3
-"""Sum of squared distances of the sizes from their mean [GiB^2], below which there is no slope."""
 LEAST_FREEZE_SECONDS = 0.05
 """No fit may promise less: pause, dump and restore of an empty process take longer."""
+LEAST_P95_OF_P50 = 1.15
+"""A handful of equal moves does not prove that the next one is equal."""
+WIDE_BYTES, WIDE_SHARE = 16 * 2**20, 0.25
+"""Two moves say something of the slope if their sizes differ by this much and this share."""
+QUANTILE_COUNT = 20
+"""With fewer moves the largest of them alone would be the 95th percentile."""
+STRAY_OF_P50 = 1.5
+"""A move that took so many times its fit is a stray one, where no second one is like it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Freeze at the median: `seconds + per_gib * GiB`."""
+    """Freeze: `seconds + per_gib * GiB`."""
 
     seconds: float
     per_gib: float
 
     def at(self, size: int) -> float:
         """Return the seconds for `size` bytes."""
-        return self.seconds + self.per_gib * size / GIB
+        return max(LEAST_FREEZE_SECONDS, self.seconds + self.per_gib * size / GIB)
 
 
-PRIORS: dict[CopyMode, Line] = {
-    # The stream is encrypted, which costs about 0.6 s/GiB on two cores (decision 0003).
-    CopyMode.STOP_AND_COPY: Line(0.45, 2.5),
-    CopyMode.POST_COPY: Line(0.55, 0.0),
-}
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is expected of a class of moves before any was measured here."""
+
+    p50: Line
+    p95: Line
+
+
+# From docs/reference/benchmarks.md (two cores that both nodes share, little else to do) and from
+# decision 0003 (TLS on busy cores). StopAndCopy took 0.6 s + 2.3 s/GiB in the first; its dump alone
+# 4.2 s/GiB, at most 5.6 s/GiB, in the second. So the median is put halfway, the 95th percentile
+# above the busy ones. The other classes were measured on the quiet machine only: their 95th
+# percentile is as many times their median, a guess on the safe side.
+_STOP = Prior(Line(0.6, 3.2), Line(1.5, 6.0))
+_STOP_KEPT_NAME = Prior(Line(1.6, 4.0), Line(3.7, 7.8))
+_POST = Prior(Line(0.5, 0.2), Line(1.25, 0.5))
+
+
+def prior(copy: CopyMode, *, same_name: bool = False) -> Prior:
+    """Return the prior; a pod that keeps its name is restored twice, its sandbox made meanwhile."""
+    if same_name:
+        return _STOP_KEPT_NAME
+    return _POST if copy is CopyMode.POST_COPY else _STOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +103,18 @@ def predict(
     """
     if resident_bytes < 0:
         raise ValueError(f"resident_bytes is {resident_bytes}; memory is never negative")
+    expected = prior(copy, same_name=same_name)
     moves = _moves(history, copy, same_name=same_name)
     if len(moves) < MOVES_NEEDED:
-        p50 = PRIORS.get(copy, PRIORS[CopyMode.STOP_AND_COPY]).at(resident_bytes)
-        p50 += KEPT_NAME_SECONDS if same_name else 0.0
+        p50, p95 = expected.p50.at(resident_bytes), expected.p95.at(resident_bytes)
         source = f"prior ({len(moves)} moves measured, {MOVES_NEEDED} needed)"
-        return _prediction(
-            p50, p50 * P95_OF_P50, AROUND_FREEZE_SECONDS, size=resident_bytes, source=source
-        )
-    line = _fit(moves, per_gib=PRIORS.get(copy, PRIORS[CopyMode.STOP_AND_COPY]).per_gib)
-    residuals = [move.freeze - line.at(move.bytes) for move in moves]
-    p50 = max(LEAST_FREEZE_SECONDS, line.at(resident_bytes) + _quantile(residuals, 0.5))
-    p95 = max(p50, line.at(resident_bytes) + _quantile(residuals, 0.95))
-    around = _quantile([max(0.0, move.total - move.freeze) for move in moves], 0.5)
+        return _prediction(p50, p95, AROUND_FREEZE_SECONDS, size=resident_bytes, source=source)
+    line = _fit(moves, per_gib=expected.p50.per_gib)
+    p50 = line.at(resident_bytes)
+    p95 = p50 * _p95_of_p50([move.freeze / line.at(move.bytes) for move in moves])
+    around = median(max(0.0, move.total - move.freeze) for move in moves)
     age = _age((now - moves[0].completed_at).total_seconds())
-    source = f"fitted (n={len(moves)}, newest {age} old)"
+    source = f"measured (n={len(moves)}, newest {age} old)"
     return _prediction(p50, p95, around, size=resident_bytes, source=source)
 
 
@@ -137,19 +156,34 @@ def _parse(text: str) -> datetime | None:
 
 
 def _fit(moves: list[_Move], *, per_gib: float) -> Line:
-    """Least squares; more memory never takes less time, so a falling line becomes a flat one.
+    """The line through the medians; more memory never takes less time, so it never falls.
 
-    Moves of one size say nothing of the slope, which then is that of the prior (`per_gib`).
+    Moves of about one size, or with one move alone at another size, say nothing of the slope, which
+    then is that of the prior (`per_gib`).
     """
-    count = len(moves)
-    mean_size = sum(move.bytes for move in moves) / count / GIB
-    mean_freeze = sum(move.freeze for move in moves) / count
-    spread = sum((move.bytes / GIB - mean_size) ** 2 for move in moves)
-    if spread < SPREAD_NEEDED:
-        return Line(mean_freeze - per_gib * mean_size, per_gib)
-    joint = sum((move.bytes / GIB - mean_size) * (move.freeze - mean_freeze) for move in moves)
-    slope = max(0.0, joint / spread)
-    return Line(mean_freeze - slope * mean_size, slope)
+    pairs = combinations(enumerate(moves), 2)
+    wide = [(a, b) for a, b in pairs if _far(a[1].bytes, b[1].bytes)]
+    in_all = set.intersection(*({a[0], b[0]} for a, b in wide)) if wide else {0}
+    if not in_all:
+        slopes = [(b.freeze - a.freeze) / (b.bytes - a.bytes) * GIB for (_, a), (_, b) in wide]
+        # The lower one of two in the middle: what goes wrong in a move makes it longer.
+        per_gib = max(0.0, median_low(slopes))
+    return Line(median(move.freeze - per_gib * move.bytes / GIB for move in moves), per_gib)
+
+
+def _far(one: int, two: int) -> bool:
+    return abs(one - two) >= max(WIDE_BYTES, WIDE_SHARE * max(one, two))
+
+
+def _p95_of_p50(ratios: list[float]) -> float:
+    """The 95th percentile of measured by fitted; relative, because it is used for any size.
+
+    Where there are too few to have a 95th percentile, one stray move is left out; two are not.
+    """
+    ordered = sorted(ratios)
+    if len(ordered) < QUANTILE_COUNT and ordered[-1] > STRAY_OF_P50 >= ordered[-2]:
+        ordered.pop()
+    return max(LEAST_P95_OF_P50, _quantile(ordered, 0.95))
 
 
 def _quantile(values: list[float], share: float) -> float:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from podferry.cli import probe as probe_command
 from podferry.cli.main import cli
-from tests.unit.cli.conftest import Cluster, Object
+from tests.unit.cli.conftest import MIGRATIONS, Cluster, Object, moved
 from tests.unit.cli.test_nodes import FACTS, publish
 
 PODS = "/api/v1/namespaces/shop/pods"
@@ -149,3 +149,47 @@ def test_a_node_without_facts_is_named(cluster: Cluster) -> None:
     assert verdict["targets"] == ["node-b"]
     assert verdict["notChecked"][0].startswith("versions and processor of node-b: no facts: its")
     assert verdict["notChecked"][-1] == probe_command.ONLY_THE_AGENT
+
+
+def test_the_freeze_is_predicted_from_the_moves_of_the_cluster(cluster: Cluster) -> None:
+    prepared(cluster)
+    memory = {"requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+    spec = {"containers": [{"name": "app", "resources": memory}]}
+    owner = {"kind": "ReplicaSet", "name": "web-5", "uid": "r1", "controller": True}
+    change = {"spec": spec, "metadata": {"ownerReferences": [owner]}}
+    cluster.server.patch(f"{PODS}/web-1", change)
+    for number in range(5):
+        cluster.seed(MIGRATIONS.replace("shop", "bank"), finished(f"m{number}", 1 + number % 2))
+    verdict = json.loads(call(cluster, "pod/web-1", "-o", "json").output)
+    told = {(one["size"], one["copy"]): one for one in verdict["predictions"]}
+    assert set(told) == {
+        (size, mode)
+        for size in ("memory request", "memory limit")
+        for mode in ("StopAndCopy", "PostCopy")
+    }
+    assert told["memory request", "StopAndCopy"]["freezeP50Seconds"] == 3.0
+    assert told["memory limit", "StopAndCopy"]["freezeP50Seconds"] == 6.0
+    assert told["memory limit", "StopAndCopy"]["source"].startswith("measured (n=5")
+    assert told["memory limit", "PostCopy"]["source"].startswith("prior (0 moves")
+    text = call(cluster, "pod/web-1").output
+    assert "~ 1024.0 MiB (memory request) by StopAndCopy: freeze 3.00 s, 95 % below 3.45 s" in text
+
+
+def finished(name: str, gib: int) -> Object:
+    """A Deployment's move of so many GiB that took 3 s a GiB."""
+    status = moved(
+        completedAt=f"2026-01-01T00:00:0{gib}Z",
+        owner={"kind": "ReplicaSet", "name": "a", "uid": "o"},
+    )
+    status["prediction"]["bytes"] = gib << 30
+    status["measured"]["freezeSeconds"] = 3.0 * gib
+    ref = {"kind": "Deployment", "name": "web"}
+    meta = {"name": name, "namespace": "bank", "uid": name}
+    return {"metadata": meta, "spec": {"workloadRef": ref}, "status": status}
+
+
+def test_a_pod_that_keeps_its_name_is_predicted_by_stop_and_copy_only(cluster: Cluster) -> None:
+    prepared(cluster)
+    verdict = json.loads(call(cluster, "pod/web-1", "-o", "json").output)
+    assert {one["copy"] for one in verdict["predictions"]} == {"StopAndCopy"}
+    assert {one["bytes"] for one in verdict["predictions"]} == {256 << 20, 1 << 30}

@@ -21,29 +21,53 @@ def _predict(size: int, *history: Migration, copy: CopyMode = STOP) -> Predictio
 
 def test_the_prior_of_stop_and_copy_grows_with_the_memory() -> None:
     found = _predict(2 * GIB)
-    assert found == Prediction(5.45, 8.72, 8.45, 2 * GIB, "prior (0 moves measured, 5 needed)")
+    assert found == Prediction(7.0, 13.5, 10.0, 2 * GIB, "prior (0 moves measured, 5 needed)")
 
 
-@pytest.mark.parametrize("size", [0, GIB, 64 * GIB])
-def test_the_prior_of_post_copy_is_flat(size: int) -> None:
-    found = _predict(size, copy=POST)
-    assert (found.freeze_p50_seconds, found.freeze_p95_seconds) == (0.55, 0.88)
-    assert found.total_seconds == pytest.approx(3.55)
+def test_the_prior_of_post_copy_hardly_grows() -> None:
+    found = _predict(4 * GIB, copy=POST)
+    assert (found.freeze_p50_seconds, found.freeze_p95_seconds) == (1.3, 3.25)
+    assert found.total_seconds == pytest.approx(4.3)
+
+
+MEASURED = [  # docs/reference/benchmarks.md: copy, name kept, MiB, median and longest freeze [s]
+    (STOP, False, 64, 0.72, 0.80),
+    (STOP, False, 256, 1.18, 1.27),
+    (STOP, False, 1024, 2.83, 3.01),
+    (STOP, True, 64, 1.77, 1.86),
+    (STOP, True, 256, 2.27, 2.46),
+    (STOP, True, 1024, 4.67, 4.95),
+    (POST, False, 64, 0.42, 0.60),
+    (POST, False, 256, 0.48, 0.51),
+    (POST, False, 1024, 0.59, 0.64),
+    # On busy cores: the longest of real moves of 256 MiB, and the longest dump of decision 0003.
+    (STOP, False, 256, 1.2, 2.6),
+    (STOP, False, 1024, 3.0, 5.59 + 0.6),
+]
+
+
+@pytest.mark.parametrize(("copy", "same_name", "mib", "middle", "longest"), MEASURED)
+def test_the_prior_holds_for_what_was_measured(
+    copy: CopyMode, same_name: bool, mib: int, middle: float, longest: float
+) -> None:
+    found = predict(copy=copy, resident_bytes=mib << 20, history=(), now=NOW, same_name=same_name)
+    assert middle * 0.8 <= found.freeze_p50_seconds <= middle * 1.5
+    assert longest <= found.freeze_p95_seconds
 
 
 def test_four_moves_are_not_enough_and_the_source_says_so() -> None:
     found = _predict(GIB, *[move(GIB, 9.0)] * 4)
     assert found.source == "prior (4 moves measured, 5 needed)"
-    assert found.freeze_p50_seconds == pytest.approx(2.95)
+    assert found.freeze_p50_seconds == pytest.approx(3.8)
 
 
 def test_moves_on_a_line_give_that_line() -> None:
     history = [move(n * GIB, 0.2 + 1.0 * n, minutes_ago=12 + n) for n in range(7)]
     found = _predict(10 * GIB, *history)
     assert found.freeze_p50_seconds == pytest.approx(10.2)
-    assert found.freeze_p95_seconds == pytest.approx(10.2)
+    assert found.freeze_p95_seconds == pytest.approx(10.2 * 1.15)
     assert found.total_seconds == pytest.approx(12.2)
-    assert found.source == "fitted (n=7, newest 12 min old)"
+    assert found.source == "measured (n=7, newest 12 min old)"
 
 
 def test_the_p95_is_the_quantile_of_the_residuals() -> None:
@@ -56,7 +80,26 @@ def test_the_p95_is_the_quantile_of_the_residuals() -> None:
 
 def test_moves_of_one_size_keep_the_slope_of_the_prior() -> None:
     found = _predict(2 * GIB, *[move(GIB, 1.0)] * 5)
-    assert found.freeze_p50_seconds == pytest.approx(3.5)
+    assert found.freeze_p50_seconds == pytest.approx(4.2)
+
+
+def test_one_move_alone_at_another_size_does_not_make_the_slope() -> None:
+    found = _predict(2 * GIB, *[move(GIB, 1.0)] * 5, move(4 * GIB, 400.0))
+    assert found.freeze_p50_seconds == pytest.approx(4.2)
+    found = _predict(2 * GIB, *[move(GIB, 1.0)] * 5, *[move(4 * GIB, 4.0)] * 2)
+    assert found.freeze_p50_seconds == pytest.approx(2.0)
+
+
+def test_only_the_newest_fifty_moves_count() -> None:
+    old = [move(GIB, 9.0, minutes_ago=99)] * 60
+    found = _predict(GIB, *old, *[move(GIB, 1.0)] * 50)
+    assert (found.freeze_p50_seconds, found.source) == (1.0, "measured (n=50, newest 12 min old)")
+
+
+def test_one_stray_move_of_a_few_is_left_out_of_the_p95_but_two_are_not() -> None:
+    few = [move(GIB, 1.0)] * 6
+    assert _predict(GIB, *few, move(GIB, 9.0)).freeze_p95_seconds == pytest.approx(1.15)
+    assert _predict(GIB, *few, *[move(GIB, 9.0)] * 2).freeze_p95_seconds == pytest.approx(9.0)
 
 
 def test_more_memory_is_never_predicted_to_take_less_time() -> None:
@@ -77,7 +120,7 @@ def test_more_memory_is_never_predicted_to_take_less_time() -> None:
 )
 def test_only_measured_succeeded_moves_of_the_same_mode_count(other: dict[str, Any]) -> None:
     history = [move(GIB, 1.0)] * 4
-    assert _predict(GIB, *history, move(GIB, 1.0)).source.startswith("fitted (n=5")
+    assert _predict(GIB, *history, move(GIB, 1.0)).source.startswith("measured (n=5")
     assert _predict(GIB, *history, move(GIB, 1.0, **other)).source.startswith("prior (4")
 
 
@@ -96,7 +139,7 @@ def test_the_size_that_was_known_beforehand_is_what_counts() -> None:
 def test_the_age_of_the_newest_move_is_told(minutes: float, age: str) -> None:
     old = [move(GIB, 1.0, minutes_ago=9999)] * 4
     found = _predict(GIB, *old, move(GIB, 1.0, minutes_ago=minutes))
-    assert found.source == f"fitted (n=5, newest {age} old)"
+    assert found.source == f"measured (n=5, newest {age} old)"
 
 
 def test_negative_memory_is_refused() -> None:
@@ -104,20 +147,41 @@ def test_negative_memory_is_refused() -> None:
         _predict(-1)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 2**40), st.floats(0.01, 600)), min_size=5, max_size=20),
-    st.integers(0, 2**40),
-)
-def test_every_prediction_is_ordered_and_positive(
-    moves: list[tuple[int, float]], size: int
+MOVES = st.lists(st.tuples(st.integers(0, 2**40), st.floats(0.01, 600)), min_size=5, max_size=60)
+
+
+@given(MOVES, st.integers(0, 2**40), st.integers(0, 2**40))
+def test_every_prediction_is_positive_ordered_and_grows_with_the_memory(
+    moves: list[tuple[int, float]], size: int, more: int
 ) -> None:
-    found = _predict(size, *[move(one, freeze) for one, freeze in moves])
-    assert 0 < found.freeze_p50_seconds <= found.freeze_p95_seconds
-    assert found.total_seconds >= found.freeze_p50_seconds
+    history = [move(one, freeze) for one, freeze in moves]
+    found, larger = _predict(size, *history), _predict(size + more, *history)
+    for one in (found, larger):
+        assert one.source.startswith("measured (n=")
+        assert 0 < one.freeze_p50_seconds <= one.freeze_p95_seconds
+        assert one.total_seconds >= one.freeze_p50_seconds
+    assert found.freeze_p50_seconds <= larger.freeze_p50_seconds
+    assert found.freeze_p95_seconds <= larger.freeze_p95_seconds
+
+
+@given(
+    st.lists(st.floats(0.95, 1.05), min_size=12, max_size=18),
+    st.integers(0, 17),
+    st.floats(2, 500),
+)
+def test_one_stray_move_does_not_wreck_the_prediction(
+    noise: list[float], stray: int, times: float
+) -> None:
+    sizes = [(1 << at % 6) * GIB // 16 for at in range(len(noise))]
+    freezes = [(0.6 + 2.3 * size / GIB) * much for size, much in zip(sizes, noise, strict=True)]
+    freezes[stray % len(noise)] *= times
+    found = _predict(GIB, *map(move, sizes, freezes))
+    assert found.freeze_p50_seconds == pytest.approx(2.9, rel=0.15)
+    assert found.freeze_p95_seconds < 2.9 * 1.5
 
 
 def test_a_move_that_keeps_the_name_is_predicted_from_its_own_kind() -> None:
     history = tuple(move(GIB, 9.0) for _ in range(6))
     found = predict(copy=STOP, resident_bytes=GIB, history=history, now=NOW, same_name=True)
     assert found.source == "prior (0 moves measured, 5 needed)"
-    assert found.freeze_p50_seconds == pytest.approx(2.95 + 0.9)
+    assert found.freeze_p50_seconds == pytest.approx(5.6)
