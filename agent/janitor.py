@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 
 import structlog
@@ -19,6 +20,11 @@ from podferry.wire.stages import Role, SourceStage
 
 log = structlog.get_logger("podferry.agent.janitor")
 KEEP_SECONDS = 600.0
+KEEP_SEEN_SECONDS = 2 * 86400.0
+"""Twice the longest deadline: no order of such a migration can come any more [s]."""
+BUNDLES = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
+"""Where containerd keeps a folder for each container that there is."""
+_CONFIG = ".conf"
 
 
 async def run(engine: Engine, store: Store, node: Node, *, every_seconds: float = 60.0) -> None:
@@ -56,6 +62,8 @@ def _sweep(store: Store, node: Node) -> list[str]:
 
     removed = store.remove_ended(older_than_seconds=KEEP_SECONDS)
     _sweep_blocks(node, pod_exists)
+    _sweep_configs(node, before=time.time() - KEEP_SECONDS)
+    store.remove_seen(older_than_seconds=KEEP_SEEN_SECONDS)
     return removed + store.remove_markers(pod_exists)
 
 
@@ -66,3 +74,20 @@ def _sweep_blocks(node: Node, pod_exists: Callable[[str], bool]) -> None:
         for uid in os.listdir(blocked):
             if not pod_exists(uid):
                 os.unlink(f"{blocked}/{uid}")
+
+
+def _sweep_configs(node: Node, *, before: float) -> None:
+    """criu's options of a container that is gone; one that was restored keeps its own for ever.
+
+    A young file is left alone: its container may be about to be created.
+    """
+    configs, bundles = node.local(f"{node.run}/criu"), node.local(BUNDLES)
+    if not os.path.isdir(configs) or not os.path.isdir(bundles):
+        return
+    for name in os.listdir(configs):
+        path = f"{configs}/{name}"
+        gone = name.endswith(_CONFIG) and not os.path.isdir(
+            f"{bundles}/{name.removesuffix(_CONFIG)}"
+        )
+        if gone and os.stat(path).st_mtime < before:
+            os.unlink(path)

@@ -159,6 +159,26 @@ class Store:
                     os.rmdir(f"{self.state}/attempts/{name}")
         return removed
 
+    def remove_seen(self, *, older_than_seconds: float, now: float | None = None) -> list[str]:
+        """Forget the highest attempt of migrations that have left nothing else and are old enough.
+
+        It keeps a late order of an ended attempt from being taken for a new one; so the age must be
+        above the longest deadline that a Migration may have.
+
+        Returns:
+            UIDs of the forgotten migrations.
+        """
+        before = (time.time() if now is None else now) - older_than_seconds
+        matches = (_FOLDER.fullmatch(name) for name in os.listdir(f"{self.state}/attempts"))
+        known = {match[1] for match in matches if match}
+        removed = []
+        for uid in sorted(set(os.listdir(f"{self.state}/seen")) - known):
+            path = f"{self.state}/seen/{uid}"
+            if os.stat(path).st_mtime < before:
+                os.unlink(path)
+                removed.append(uid)
+        return removed
+
     @staticmethod
     def _remove_side(folder: str) -> None:
         """Remove a side but RESUMED, which says that a restart of the container is plain."""
