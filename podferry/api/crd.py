@@ -28,10 +28,12 @@ _PLAIN: dict[type, Schema] = {
     float: {"type": "number"},
     bool: {"type": "boolean"},
 }
-_NAME = {"minLength": 1, "maxLength": 253}
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+"""RFC 1123, what Kubernetes takes for the name of a workload or a node."""
 _LIMITS: dict[str, Schema] = {
-    "WorkloadRef.name": _NAME,
-    "MigrationSpec.target_node": {"maxLength": 253},
+    "WorkloadRef.name": {"minLength": 1, "maxLength": 253, "pattern": f"^{_SUBDOMAIN}$"},
+    "MigrationSpec.target_node": {"maxLength": 253, "pattern": f"^({_SUBDOMAIN})?$"},
     "MigrationSpec.target_selector": {
         "maxProperties": 16,
         "additionalProperties": {"type": "string", "maxLength": 63},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -68,3 +69,22 @@ def test_the_api_server_refuses_absurd_durations_and_a_changed_spec(moves: Moves
     patch = '{"spec":{"targetNode":"node-b"}}'
     said = moves.kubectl("patch", "migration", "m", "--type=merge", "-p", patch, check=False)
     assert "spec cannot be changed but for cancel" in said
+
+
+@pytest.mark.parametrize("name", ["Web", "web_0", "web-", "a/b", "x" * 254])
+def test_the_api_server_refuses_what_can_be_no_name(moves: Moves, name: str) -> None:
+    assert "spec.workloadRef.name" in moves.request("Pod", name, "m")
+    assert "spec.targetNode" in moves.request("Pod", "w", "m", targetNode=name)
+
+
+def test_a_budget_that_cannot_be_kept_is_refused_with_both_numbers(moves: Moves) -> None:
+    pod = moves.start("Deployment", "w")
+    status = moves.migrate("Deployment", "w", "m", copy="StopAndCopy", maxFreezeSeconds=0.001)
+    accepted = {item["type"]: item for item in status["conditions"]}["Accepted"]
+    assert (accepted["status"], accepted["reason"]) == ("False", "FreezeOverBudget")
+    assert "maxFreezeSeconds 0.001 s" in accepted["message"]
+    predicted = re.search(r"p95 ([0-9.]+) s", accepted["message"])
+    assert predicted, accepted
+    assert float(predicted[1]) > 0.1
+    assert "frozenAt" not in status
+    untouched(moves, pod)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,26 @@ def test_enums_hold_every_known_value_and_defaults_are_those_of_the_class(
         "deadlineSeconds": 300,
         "cancel": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("web", True), ("web-0", True), ("7", True), ("ip-10-0-0-1.eu.compute.internal", True),
+        ("Web", False), ("web_0", False), ("-web", False), ("web-", False), ("a..b", False),
+        ("a/b", False), ("web ", False), ("web\n", False),
+    ],
+)  # fmt: skip
+def test_names_are_those_that_kubernetes_takes(
+    version: dict[str, Any], name: str, good: bool
+) -> None:
+    spec = _properties(version, "spec")
+    for schema in (spec["workloadRef"]["properties"]["name"], spec["targetNode"]):
+        # The API server's regular expressions end at the end of the text, as \\Z does here.
+        pattern = schema["pattern"].replace("$", r"\Z")
+        assert bool(re.search(pattern, name)) is good
+        assert schema["maxLength"] == 253
+    assert re.search(spec["targetNode"]["pattern"], "")
 
 
 def test_a_status_has_no_defaults_that_the_api_server_could_invent(
