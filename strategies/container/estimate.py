@@ -30,8 +30,8 @@ WIDE_BYTES, WIDE_SHARE = 16 * 2**20, 0.25
 """Two moves say something of the slope if their sizes differ by this much and this share."""
 QUANTILE_COUNT = 20
 """With fewer moves the largest of them alone would be the 95th percentile."""
-STRAY_OF_P50 = 1.5
-"""A move that took so many times its fit is a stray one, where no second one is like it."""
+STRAY_OF_NEXT = 2.0
+"""A move that took so many times what the next longest took is a stray one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,10 @@ class Prior:
     p95: Line
 
 
-# From docs/reference/benchmarks.md (two cores that both nodes share, little else to do) and from
-# decision 0003 (TLS on busy cores). StopAndCopy took 0.6 s + 2.3 s/GiB in the first; its dump alone
-# 4.2 s/GiB, at most 5.6 s/GiB, in the second. So the median is put halfway, the 95th percentile
-# above the busy ones. The other classes were measured on the quiet machine only: their 95th
-# percentile is as many times their median, a guess on the safe side.
-_STOP = Prior(Line(0.6, 3.2), Line(1.5, 6.0))
-_STOP_KEPT_NAME = Prior(Line(1.6, 4.0), Line(3.7, 7.8))
-_POST = Prior(Line(0.5, 0.2), Line(1.25, 0.5))
+# docs/explanation/predictions.md says where these come from.
+_STOP = Prior(Line(0.6, 3.2), Line(1.8, 6.0))
+_STOP_KEPT_NAME = Prior(Line(1.6, 4.0), Line(3.6, 8.0))
+_POST = Prior(Line(0.5, 0.2), Line(1.5, 0.6))
 
 
 def prior(copy: CopyMode, *, same_name: bool = False) -> Prior:
@@ -111,7 +107,9 @@ def predict(
         return _prediction(p50, p95, AROUND_FREEZE_SECONDS, size=resident_bytes, source=source)
     line = _fit(moves, per_gib=expected.p50.per_gib)
     p50 = line.at(resident_bytes)
-    p95 = p50 * _p95_of_p50([move.freeze / line.at(move.bytes) for move in moves])
+    usual = median_low(move.bytes for move in moves)
+    doubt = expected.p95.at(usual) / expected.p50.at(usual)
+    p95 = p50 * _p95_of_p50([move.freeze / line.at(move.bytes) for move in moves], doubt)
     around = median(max(0.0, move.total - move.freeze) for move in moves)
     age = _age((now - moves[0].completed_at).total_seconds())
     source = f"measured (n={len(moves)}, newest {age} old)"
@@ -175,14 +173,17 @@ def _far(one: int, two: int) -> bool:
     return abs(one - two) >= max(WIDE_BYTES, WIDE_SHARE * max(one, two))
 
 
-def _p95_of_p50(ratios: list[float]) -> float:
+def _p95_of_p50(ratios: list[float], doubt: float) -> float:
     """The 95th percentile of measured by fitted; relative, because it is used for any size.
 
-    Where there are too few to have a 95th percentile, one stray move is left out; two are not.
+    Too few moves have no 95th percentile: one stray move is left out (two are not), and the prior
+    counts as one more move, which took `doubt` times its median.
     """
     ordered = sorted(ratios)
-    if len(ordered) < QUANTILE_COUNT and ordered[-1] > STRAY_OF_P50 >= ordered[-2]:
-        ordered.pop()
+    if len(ordered) < QUANTILE_COUNT:
+        if ordered[-1] > STRAY_OF_NEXT * ordered[-2]:
+            ordered.pop()
+        ordered = sorted([*ordered, doubt])
     return max(LEAST_P95_OF_P50, _quantile(ordered, 0.95))
 
 

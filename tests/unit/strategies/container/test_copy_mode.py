@@ -27,12 +27,12 @@ def test_what_was_asked_for_is_taken(copy: CopyMode) -> None:
     [
         (None, 64 * GIB, CopyMode.STOP_AND_COPY, "no maxFreezeSeconds is set"),
         (
-            8.0,
+            9.0,
             GIB,
             CopyMode.STOP_AND_COPY,
-            "fits maxFreezeSeconds 8 s (predicted p95 freeze 7.50 s",
+            "fits maxFreezeSeconds 9 s (predicted p95 freeze 7.80 s",
         ),
-        (4.0, GIB, CopyMode.POST_COPY, "PostCopy does (p95 1.75 s"),
+        (4.0, GIB, CopyMode.POST_COPY, "PostCopy does (p95 2.10 s"),
         (0.5, GIB, CopyMode.STOP_AND_COPY, "neither"),
     ],
 )

@@ -21,12 +21,12 @@ def _predict(size: int, *history: Migration, copy: CopyMode = STOP) -> Predictio
 
 def test_the_prior_of_stop_and_copy_grows_with_the_memory() -> None:
     found = _predict(2 * GIB)
-    assert found == Prediction(7.0, 13.5, 10.0, 2 * GIB, "prior (0 moves measured, 5 needed)")
+    assert found == Prediction(7.0, 13.8, 10.0, 2 * GIB, "prior (0 moves measured, 5 needed)")
 
 
 def test_the_prior_of_post_copy_hardly_grows() -> None:
     found = _predict(4 * GIB, copy=POST)
-    assert (found.freeze_p50_seconds, found.freeze_p95_seconds) == (1.3, 3.25)
+    assert (found.freeze_p50_seconds, found.freeze_p95_seconds) == (1.3, 3.9)
     assert found.total_seconds == pytest.approx(4.3)
 
 
@@ -40,9 +40,13 @@ MEASURED = [  # docs/reference/benchmarks.md: copy, name kept, MiB, median and l
     (POST, False, 64, 0.42, 0.60),
     (POST, False, 256, 0.48, 0.51),
     (POST, False, 1024, 0.59, 0.64),
-    # On busy cores: the longest of real moves of 256 MiB, and the longest dump of decision 0003.
-    (STOP, False, 256, 1.2, 2.6),
-    (STOP, False, 1024, 3.0, 5.59 + 0.6),
+    # The longest dump of decision 0003 and a restore.
+    (STOP, False, 1024, 2.83, 5.59 + 0.6),
+]
+BUSY = [  # docs/explanation/predictions.md: the longest but one stray, load 20 to 26 on two cores
+    (STOP, False, 256, 3.24),
+    (POST, False, 256, 1.64),
+    (STOP, True, 64, 3.95),
 ]
 
 
@@ -52,6 +56,14 @@ def test_the_prior_holds_for_what_was_measured(
 ) -> None:
     found = predict(copy=copy, resident_bytes=mib << 20, history=(), now=NOW, same_name=same_name)
     assert middle * 0.8 <= found.freeze_p50_seconds <= middle * 1.5
+    assert longest <= found.freeze_p95_seconds
+
+
+@pytest.mark.parametrize(("copy", "same_name", "mib", "longest"), BUSY)
+def test_the_95th_percentile_of_the_prior_holds_on_a_busy_machine(
+    copy: CopyMode, same_name: bool, mib: int, longest: float
+) -> None:
+    found = predict(copy=copy, resident_bytes=mib << 20, history=(), now=NOW, same_name=same_name)
     assert longest <= found.freeze_p95_seconds
 
 
@@ -65,7 +77,6 @@ def test_moves_on_a_line_give_that_line() -> None:
     history = [move(n * GIB, 0.2 + 1.0 * n, minutes_ago=12 + n) for n in range(7)]
     found = _predict(10 * GIB, *history)
     assert found.freeze_p50_seconds == pytest.approx(10.2)
-    assert found.freeze_p95_seconds == pytest.approx(10.2 * 1.15)
     assert found.total_seconds == pytest.approx(12.2)
     assert found.source == "measured (n=7, newest 12 min old)"
 
@@ -96,10 +107,25 @@ def test_only_the_newest_fifty_moves_count() -> None:
     assert (found.freeze_p50_seconds, found.source) == (1.0, "measured (n=50, newest 12 min old)")
 
 
+def test_a_noisy_machine_has_no_stray_moves() -> None:
+    """Freezes of real moves of 256 MiB on two cores with a load of 20."""
+    noisy = [move(GIB // 4, freeze) for freeze in (1.80, 2.08, 2.11, 3.24, 2.75)]
+    found = _predict(GIB // 4, *noisy)
+    assert found.freeze_p50_seconds == pytest.approx(2.11)
+    assert 3.24 < found.freeze_p95_seconds < 5.0
+
+
 def test_one_stray_move_of_a_few_is_left_out_of_the_p95_but_two_are_not() -> None:
     few = [move(GIB, 1.0)] * 6
-    assert _predict(GIB, *few, move(GIB, 9.0)).freeze_p95_seconds == pytest.approx(1.15)
+    assert _predict(GIB, *few, move(GIB, 9.0)).freeze_p95_seconds < 2.3
     assert _predict(GIB, *few, *[move(GIB, 9.0)] * 2).freeze_p95_seconds == pytest.approx(9.0)
+
+
+def test_the_p95_comes_nearer_with_every_equal_move() -> None:
+    found = [_predict(GIB, *[move(GIB, 1.0)] * n).freeze_p95_seconds for n in (5, 10, 15, 20)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 1.7
+    assert found[-1] == pytest.approx(1.15)
 
 
 def test_more_memory_is_never_predicted_to_take_less_time() -> None:
@@ -177,7 +203,7 @@ def test_one_stray_move_does_not_wreck_the_prediction(
     freezes[stray % len(noise)] *= times
     found = _predict(GIB, *map(move, sizes, freezes))
     assert found.freeze_p50_seconds == pytest.approx(2.9, rel=0.15)
-    assert found.freeze_p95_seconds < 2.9 * 1.5
+    assert found.freeze_p95_seconds < 2.9 * 2.5
 
 
 def test_a_move_that_keeps_the_name_is_predicted_from_its_own_kind() -> None:
