@@ -69,7 +69,8 @@ def _first(view: View) -> Step:
         raise PreconditionError(
             Reason.UNKNOWN_NODE, f"node {found.endpoint.node} of the pod is not known"
         )
-    _raise(preflight.check_source(source))
+    asked = migration.spec.copy is CopyMode.POST_COPY
+    _raise(preflight.check_source(source, post_copy=asked))
     target = _target(view, found.pod, source)
     draft = Draft(migration, view.now)
     draft.put(
@@ -110,6 +111,9 @@ def _second(view: View) -> Step:
             f"pod {end.pod} keeps its name (bare pod or StatefulSet): it is rehearsed in one pod"
             " and resumed in another, and PostCopy can serve its pages only once; use StopAndCopy",
         )
+    obstacles = _against_post_copy(view)
+    if spec.copy is CopyMode.POST_COPY:
+        _raise(obstacles)
     mode, why = copy_mode.choose_copy(
         copy=spec.copy,
         max_freeze_seconds=spec.max_freeze_seconds,
@@ -117,6 +121,7 @@ def _second(view: View) -> Step:
         history=view.history,
         now=view.now,
         same_name=same_name,
+        post_copy_refused="; ".join(finding.message for finding in obstacles),
     )
     prediction = estimate.predict(
         copy=mode,
@@ -130,7 +135,10 @@ def _second(view: View) -> Step:
         raise PreconditionError(Reason.UNKNOWN_WORKLOAD, f"pod {end.pod} is gone")
     _raise(
         preflight.check_budget(
-            pod=pod, prediction=prediction, max_freeze_seconds=spec.max_freeze_seconds
+            pod=pod,
+            prediction=prediction,
+            max_freeze_seconds=spec.max_freeze_seconds,
+            auto_reason=why if spec.copy is CopyMode.AUTO else "",
         )
     )
     draft = Draft(migration, view.now)
@@ -185,9 +193,14 @@ def _age_key(migration: Migration) -> tuple[str, str]:
 
 def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
     spec = view.migration.spec
+    post_copy = spec.copy is CopyMode.POST_COPY
     if not spec.target_node:
         chosen, findings = preflight.choose_target(
-            pod=pod, source=source, nodes=view.nodes, selector=spec.target_selector
+            pod=pod,
+            source=source,
+            nodes=view.nodes,
+            selector=spec.target_selector,
+            post_copy=post_copy,
         )
         if chosen is None:
             _raise(findings)
@@ -199,8 +212,16 @@ def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
         raise PreconditionError(
             Reason.UNKNOWN_NODE, f"node {spec.target_node} does not exist; known: {known}"
         )
-    _raise(preflight.check_target(pod, source, target))
+    _raise(preflight.check_target(pod, source, target, post_copy=post_copy))
     return target
+
+
+def _against_post_copy(view: View) -> list[preflight.Finding]:
+    """What the chosen nodes lack for it; a node that is gone is found out elsewhere."""
+    status = view.migration.status
+    ends = [view.nodes.get(end.node) for end in (status.source, status.target) if end is not None]
+    source, target = ends if len(ends) == 2 else (None, None)
+    return preflight.check_post_copy(source, target) if source and target else []
 
 
 def _raise(findings: list[preflight.Finding]) -> None:

@@ -20,6 +20,7 @@ def choose_copy(
     history: tuple[Migration, ...],
     now: datetime,
     same_name: bool = False,
+    post_copy_refused: str = "",
 ) -> tuple[CopyMode, str]:
     """Return the copy mode and the reason for it, in words.
 
@@ -31,6 +32,7 @@ def choose_copy(
         now: the wall time, aware.
         same_name: the pod keeps its name. Its image is restored twice, and pages that are served
             on demand are served once: only StopAndCopy can move it.
+        post_copy_refused: why these nodes cannot do PostCopy, or empty.
     """
     if copy is not CopyMode.AUTO:
         return copy, f"{copy.value} was asked for"
@@ -48,6 +50,10 @@ def choose_copy(
     budget = f"maxFreezeSeconds {max_freeze_seconds:g} s"
     if stop.freeze_p95_seconds <= max_freeze_seconds:
         return CopyMode.STOP_AND_COPY, f"StopAndCopy fits {budget} ({stop_text})"
+    if post_copy_refused:
+        return CopyMode.STOP_AND_COPY, (
+            f"StopAndCopy does not fit {budget} ({stop_text}), but {post_copy_refused}"
+        )
     if post.freeze_p95_seconds <= max_freeze_seconds:
         return CopyMode.POST_COPY, (
             f"StopAndCopy does not fit {budget} ({stop_text}); PostCopy does (p95"

@@ -21,9 +21,16 @@ _SELF_SAID = ("node.kubernetes.io/unschedulable", "node.kubernetes.io/not-ready"
 """Taints that only repeat `cordoned` and `not ready`, which have their own messages."""
 
 
-def check_source(source: NodeView) -> list[Finding]:
-    """Return what stands against taking a container off this node."""
+def check_source(source: NodeView, *, post_copy: bool = False) -> list[Finding]:
+    """Return what stands against taking a container off this node.
+
+    Args:
+        source: the node.
+        post_copy: PostCopy was asked for, which needs more of it.
+    """
     findings = list(_agent(source, "source"))
+    if post_copy:
+        findings += _userfaultfd(source, "source")
     if not source.ready:
         findings.append(
             Finding(
@@ -35,13 +42,16 @@ def check_source(source: NodeView) -> list[Finding]:
     return findings
 
 
-def check_target(pod: RawPod, source: NodeView, target: NodeView) -> list[Finding]:
+def check_target(
+    pod: RawPod, source: NodeView, target: NodeView, *, post_copy: bool = False
+) -> list[Finding]:
     """Return what stands against this node as the target of this pod; empty if nothing.
 
     Args:
         pod: the raw source pod.
         source: where it runs.
         target: where it would go.
+        post_copy: PostCopy was asked for, which needs more of the node.
     """
     if target.name == source.name:
         return [
@@ -56,7 +66,14 @@ def check_target(pod: RawPod, source: NodeView, target: NodeView) -> list[Findin
     findings += agent
     if not agent and source.facts is not None:
         findings += [*_runtime(source, target), *_processor(source, target)]
+    if post_copy:
+        findings += _userfaultfd(target, "target")
     return [*findings, *_placement(pod, target), *_memory(pod, target)]
+
+
+def check_post_copy(source: NodeView, target: NodeView) -> list[Finding]:
+    """Return what stands against PostCopy between these nodes, beside what `check_*` say."""
+    return [*_userfaultfd(source, "source"), *_userfaultfd(target, "target")]
 
 
 def headroom_bytes(node: NodeView) -> int:
@@ -131,6 +148,18 @@ def _agent(node: NodeView, role: str) -> Iterator[Finding]:
         problems.append("criu cannot freeze within a restore; install the criu of our role")
     for problem in problems:
         yield Finding(Reason.NODE_NOT_CAPABLE, f"{role} node {node.name}: {problem}")
+
+
+def _userfaultfd(node: NodeView, role: str) -> Iterator[Finding]:
+    """Without it a page that has not arrived reads as zero; what nobody told does not count."""
+    if node.facts is not None and node.facts.get("userfaultfd") is not True:
+        yield Finding(
+            Reason.NODE_NOT_CAPABLE,
+            f"criu gets no userfaultfd with fork events on {role} node {node.name}, without which"
+            " PostCopy cannot fetch pages on demand; run `criu check --feature uffd-noncoop` there:"
+            " the kernel needs CONFIG_USERFAULTFD and criu the capability SYS_PTRACE; or use copy"
+            " StopAndCopy",
+        )
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from podferry.api.reasons import Reason
 from podferry.controller.core.view import NodeView
 from podferry.strategies.container.finding import Finding, RawPod, app_containers, title
 from podferry.strategies.container.node_checks import (
+    check_post_copy,
     check_source,
     check_target,
     headroom_bytes,
@@ -23,6 +24,7 @@ __all__ = [
     "Finding",
     "check_budget",
     "check_pod",
+    "check_post_copy",
     "check_probe",
     "check_source",
     "check_target",
@@ -62,7 +64,11 @@ def check_probe(probe: dict[str, Any]) -> list[Finding]:
 
 
 def check_budget(
-    *, pod: RawPod, prediction: Prediction, max_freeze_seconds: float | None
+    *,
+    pod: RawPod,
+    prediction: Prediction,
+    max_freeze_seconds: float | None,
+    auto_reason: str = "",
 ) -> list[Finding]:
     """Return which limits the predicted freeze would break.
 
@@ -70,16 +76,18 @@ def check_budget(
         pod: the raw source pod, for its liveness probes.
         prediction: of the chosen copy mode; its 95th percentile counts.
         max_freeze_seconds: the user's budget [s], None for none.
+        auto_reason: why Auto took this copy mode; empty when the user named it.
     """
     p95 = prediction.freeze_p95_seconds
     said = f"the predicted freeze of {title(pod)} (p95 {p95:.2f} s, {prediction.source})"
     findings = []
     if max_freeze_seconds is not None and p95 > max_freeze_seconds:
+        instead = auto_reason or "leave the copy mode to Auto, which takes the one that fits"
         findings.append(
             Finding(
                 Reason.FREEZE_OVER_BUDGET,
                 f"{said} is above maxFreezeSeconds {max_freeze_seconds:g} s; raise that above"
-                f" {p95:.2f} s, or leave the copy mode to Auto, which takes the one that fits",
+                f" {p95:.2f} s" + ("; " if auto_reason else ", or ") + instead,
             )
         )
     liveness = _liveness_seconds(pod)
@@ -107,7 +115,12 @@ def check_budget(
 
 
 def choose_target(
-    *, pod: RawPod, source: NodeView, nodes: dict[str, NodeView], selector: dict[str, str] | None
+    *,
+    pod: RawPod,
+    source: NodeView,
+    nodes: dict[str, NodeView],
+    selector: dict[str, str] | None,
+    post_copy: bool = False,
 ) -> tuple[NodeView | None, list[Finding]]:
     """Choose the eligible node with the most memory that nobody requested.
 
@@ -116,6 +129,7 @@ def choose_target(
         source: where it runs; never chosen.
         nodes: all nodes by name.
         selector: labels that the node must have; None or empty: any node.
+        post_copy: PostCopy was asked for, which not every node can do.
 
     Returns:
         The node and no findings, or None and NoEligibleTarget with the reason of each node.
@@ -126,7 +140,7 @@ def choose_target(
         node = nodes[name]
         if any(node.labels.get(key) != value for key, value in wanted.items()):
             continue
-        findings = check_target(pod, source, node)
+        findings = check_target(pod, source, node, post_copy=post_copy)
         if findings:
             refusals.append(f"{name}: {findings[0].message}")
         else:

@@ -78,6 +78,7 @@ def facts(**fields: Any) -> dict[str, Any]:
         "cpuFeatures": ["avx", "avx2", "sse4_2"],
         "freezeInRestore": True,
         "handlerInstalled": True,
+        "userfaultfd": True,
         "problems": [],
         **fields,
     }
