@@ -152,9 +152,11 @@ def pause(node: Node, side: Side, freeze: Freeze) -> float:
         return float(side.facts.get("pauseSeconds", 0.0))
     cgroup = cgroup_of(node.host, freeze.container.id)
     try:
-        return round(dump.pause(node.host, freeze.container.id, cgroup), 4)
+        seconds = dump.pause(node.host, freeze.container.id, cgroup)
     except (dump.DumpFailed, OSError) as error:
         raise AgentError("DumpFailed", str(error)) from error
+    _yield_to_dead_man(node, side, cgroup)
+    return round(seconds, 4)
 
 
 def dump_paused(node: Node, side: Side, freeze: Freeze) -> float:
@@ -173,7 +175,21 @@ def dump_paused(node: Node, side: Side, freeze: Freeze) -> float:
         dump.wait(node.host, spec, cgroup, seconds=DUMP_SECONDS)
     except (dump.DumpFailed, OSError) as error:
         raise AgentError("DumpFailed", str(error)) from error
+    _yield_to_dead_man(node, side, cgroup)
     return round(time.monotonic() - began, 4)
+
+
+def _yield_to_dead_man(node: Node, side: Side, cgroup: Cgroup) -> None:
+    """Undo a freezer write of ours that came after the dead-man's thaw. Raises AgentError.
+
+    FATE is read after the write, so either we see its claim here or it acts after our write. It
+    acts only once: a FROZEN over its thaw would last as long as nobody orders a roll back.
+    """
+    if read_fate(side) == fate.THAWED:
+        thaw.thaw(node.host, cgroup, node.folder(side))
+        raise AgentError(
+            "FateThawed", "the dead-man thawed this source during its freeze; roll back"
+        )
 
 
 def _spec(node: Node, side: Side, freeze: Freeze) -> dump.DumpSpec:

@@ -170,6 +170,11 @@ class Source:
         lazy = outgoing.is_lazy(side)
         if not lazy and operations.dump_running(self._node, side):
             raise AgentError("StillDumping", "criu of this attempt still runs; not sealed")
+        if lazy and not operations.dump_running(self._node, side) and operations.dump_code(side):
+            raise AgentError(
+                "PagesLost",
+                "criu stopped serving pages before the seal; nobody can fetch the rest: roll back",
+            )
         if not await asyncio.to_thread(operations.claim_fate, side, "sealed"):
             raise AgentError(
                 "FateThawed", "the dead-man or a roll back thawed this source first; roll back"

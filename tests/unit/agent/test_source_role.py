@@ -37,6 +37,20 @@ async def test_a_source_that_thawed_is_not_acknowledged_as_sealed(world: World) 
         await source(world).reach(side, "Sealed", None)
 
 
+@pytest.mark.parametrize(("code", "sealed"), [("137", False), ("0", True)])
+async def test_a_source_whose_criu_stopped_serving_is_not_sealed(
+    world: World, code: str, sealed: bool
+) -> None:
+    side = world.side(Role.SOURCE, "Sealed", "Frozen", copy="PostCopy")
+    Path(f"{side.folder}/dump.rc").write_text(code)
+    if sealed:
+        await source(world).reach(side, "Sealed", None)
+    else:
+        with pytest.raises(AgentError, match="PagesLost"):
+            await source(world).reach(side, "Sealed", None)
+    assert (operations.read_fate(side) == "sealed") is sealed
+
+
 async def test_the_dead_man_wins_against_the_seal(world: World) -> None:
     side = world.side(Role.SOURCE, "Sealed", "Frozen")
     Path(f"{side.folder}/FATE").write_text("thawed\n")
