@@ -16,14 +16,24 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
+
+from podferry.controller.runtime import pki
 
 ROOT = Path(__file__).resolve().parents[2]
 PODFERRY = str(ROOT / ".venv" / "bin" / "podferry")
 PLACE = "/var/lib/podferry-spike"
 CASES = ("poll", "lazy-kill", "lazy-end", "lazy-break", "refreeze", "dead-man")
 _FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
-_PARTS = ("podferry/__init__.py", "agent/__init__.py", "agent/ops", "tools/spikes")
+_PARTS = (
+    "podferry/__init__.py",
+    "podferry/wire",
+    "agent/__init__.py",
+    "agent/ops",
+    "tools/__init__.py",
+    "tools/spikes",
+)
 
 
 def on_node(lab: str, node: str, *argv: str) -> list[str]:
@@ -39,6 +49,11 @@ def bundle(program: Path) -> bytes:
             name = part if part.startswith(("podferry", "tools")) else f"podferry/{part}"
             tar.add(ROOT / part, f"code/{name}", filter=_no_caches)
         tar.add(program, "source")
+        leaf = pki.issue(pki.make_authority(now := datetime.now(UTC)), ("spike",), now)
+        for name, pem in (("ca.crt", leaf.ca), ("tls.crt", leaf.cert), ("tls.key", leaf.key)):
+            item = tarfile.TarInfo(f"tls/{name}")
+            item.size = len(pem)
+            tar.addfile(item, io.BytesIO(pem))
     return out.getvalue()
 
 
@@ -70,6 +85,7 @@ def main() -> int:
     bring(given.lab, given.node)
     argv = ["env", f"PYTHONPATH={PLACE}/code", "python3", "-m", "tools.spikes.node_side"]
     argv += ["--root", f"{PLACE}/runs", "--program", f"{PLACE}/source"]
+    argv += ["--tls", f"{PLACE}/tls"]
     argv += ["--mebibytes", str(given.mebibytes), "--runs", str(given.runs)]
     argv += given.case or CASES
     out = given.out.open("w") if given.out else sys.stdout

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from podferry.agent.ops.dump import DumpFailed
 from tools.spikes import cases
+from tools.spikes.bench import Bench
 
-Case = Callable[[cases.Bench, int], cases.Row]
+Case = Callable[[Bench, int], cases.Row]
 
 
 def plan(name: str, runs: int, thawed: dict[bool, float]) -> Iterator[tuple[cases.Row, Case]]:
@@ -33,7 +34,9 @@ def _round(name: str, share: float, thawed: dict[bool, float]) -> Iterator[tuple
         elif name == "lazy-end":
             yield writes, partial(cases.lazy_end, agent_writes=other)
         elif name == "lazy-break":
-            yield writes, partial(cases.lazy_end, agent_writes=other, share=share)
+            for tls in (False, True):
+                case = partial(cases.lazy_end, agent_writes=other, share=share, tls=tls)
+                yield {**writes, "tls": tls}, case
         elif name == "refreeze":
             yield lazy, partial(cases.refreeze, delay=share * thawed[other], lazy=other)
         elif name == "poll":
@@ -52,11 +55,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--program", type=Path, required=True)
+    parser.add_argument("--tls", type=Path, required=True)
     parser.add_argument("--mebibytes", type=int, required=True)
     parser.add_argument("--runs", type=int, required=True)
     parser.add_argument("cases", nargs="+")
     given = parser.parse_args()
-    bench = cases.Bench(given.root, given.program, given.mebibytes)
+    bench = Bench(given.root, given.program, given.mebibytes, given.tls)
     # How long criu holds the tasks here, to spread the kills over it; lazy: until "ready".
     thawed = {
         False: float(cases.poll(bench, 1, lazy=False)["thawed"]),

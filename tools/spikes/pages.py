@@ -6,6 +6,7 @@ Owns: CRIU's page-server protocol for PS_IOV_GET and PS_IOV_CLOSE, reading which
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from pathlib import Path
 
@@ -19,11 +20,16 @@ _CHUNK = 256
 class Client:
     """One connection to a criu that serves the pages of one task."""
 
-    def __init__(self, port: int, images: Path) -> None:
+    def __init__(self, port: int, images: Path, tls: Path | None = None) -> None:
         self._wanted = list(_lazy_ranges(images))
         self.total = sum(pages for _, _, pages in self._wanted)
         self.fetched = 0
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        if tls is not None:
+            context = ssl.create_default_context(cafile=str(tls / "ca.crt"))
+            context.check_hostname = False  # as the agent's criu: names are not addresses
+            context.load_cert_chain(tls / "tls.crt", tls / "tls.key")
+            self._socket = context.wrap_socket(self._socket)
 
     def fetch(self, share: float) -> int:
         """Fetch until that share of all lazy pages is here. Returns pages fetched so far."""
@@ -50,7 +56,7 @@ class Client:
             self._socket.close()
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Drop the connection as a killed daemon does: no last word, also none of TLS."""
         self._socket.close()
 
     def _read(self, size: int) -> bytes:

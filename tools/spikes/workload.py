@@ -6,6 +6,7 @@ Never does: freeze, thaw or dump.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -91,16 +92,16 @@ class Workload:
             time.sleep(0.005)
         return None
 
+    def task_files(self) -> list[Path]:
+        """/proc/PID/task/TID/stat of every thread."""
+        found: list[Path] = []
+        for pid in self.cgroup.pids():
+            found += Path(f"/proc/{pid}/task").glob("*/stat")
+        return found
+
     def task_states(self) -> str:
         """The state letter of every thread, sorted, as /proc says it."""
-        found = []
-        for pid in self.cgroup.pids():
-            try:
-                for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
-                    found.append(stat.read_text().rpartition(")")[2].split()[0])
-            except OSError:
-                continue
-        return "".join(sorted(found))
+        return states_of(self.task_files())
 
     def _words(self) -> tuple[int, ...]:
         return struct.unpack("<8Q", self._state[:64])
@@ -135,3 +136,12 @@ class Workload:
             },
         }
         (self.bundle / "config.json").write_text(json.dumps(config))
+
+
+def states_of(files: list[Path]) -> str:
+    """The state letters in these files, sorted; a thread that is gone has none."""
+    found = []
+    for stat in files:
+        with contextlib.suppress(OSError):
+            found.append(stat.read_text().rpartition(")")[2].split()[0])
+    return "".join(sorted(found))
