@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,19 @@ def test_a_good_dump_ends_with_the_tasks_frozen(host: Host, tmp_path: Path) -> N
     (tmp_path / "f/dump.rc").write_text("0\n")
     (tmp_path / "freezer.state").write_text("THAWED\n")
     dump.wait(host, SPEC, Cgroup(tmp_path, v2=False), seconds=5)
+    assert (tmp_path / "freezer.state").read_text() == "FROZEN"
+
+
+def test_a_dump_that_serves_its_pages_has_frozen_tasks(host: Host, tmp_path: Path) -> None:
+    """Until criu ends only ptrace holds them, and a criu that is killed would let them run."""
+    (tmp_path / "freezer.state").write_text("THAWED\n")
+    os.mkfifo(tmp_path / "f/status")
+    criu = os.open(tmp_path / "f/status", os.O_RDWR)
+    os.write(criu, b"\0")
+    try:
+        dump.wait(host, replace(SPEC, lazy=True), Cgroup(tmp_path, v2=False), seconds=5)
+    finally:
+        os.close(criu)
     assert (tmp_path / "freezer.state").read_text() == "FROZEN"
 
 
