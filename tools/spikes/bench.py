@@ -57,6 +57,10 @@ class Bench:
         shutil.rmtree(folder)
 
 
+class Missed(RuntimeError):
+    """The dump was over before the fault; the run says nothing."""
+
+
 class Run:
     """One dump of one workload."""
 
@@ -113,7 +117,7 @@ class Run:
         """SIGKILL (or SIGSTOP) criu, then wait until it is gone (or stopped)."""
         victims = self.criu()
         if not victims:
-            raise RuntimeError("no criu was there to kill")
+            raise Missed("no criu was there to kill")
         for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP if stop else signal.SIGKILL)
@@ -180,8 +184,9 @@ class Sampler:
         tasks = self.source.task_files()  # the workload starts no others
         while not self._stop.is_set():
             with contextlib.suppress(OSError):
+                moment = time.monotonic()  # before the read: a late stamp would date it too late
                 word = path.read_text().strip()
-                self.samples.append((time.monotonic(), word, states_of(tasks)))
+                self.samples.append((moment, word, states_of(tasks)))
             self._stop.wait(0.001)
 
     def gap(self) -> float:

@@ -19,6 +19,7 @@ from tools.spikes.pages import Client
 
 Row = dict[str, Any]
 _WATCH_SECONDS = 1.0
+_DEAD_MAN_SECONDS = 4  # later than the fault of each case
 
 
 def lazy_kill(bench: Bench, number: int, *, share: float, agent_writes: bool) -> Row:
@@ -121,7 +122,7 @@ def dead_man(bench: Bench, number: int, *, fault: str, delay: float, agent: bool
     with bench.run(number, lazy=fault in ("serving", "orphan")) as run:
         folder = str(run.folder)
         if not agent:
-            deadman.arm(HOST, folder, run.source.cgroup, 2, f"{folder}/hold")
+            deadman.arm(HOST, folder, run.source.cgroup, _DEAD_MAN_SECONDS, f"{folder}/hold")
         with Sampler(run.source) as sampler:
             _break(run, fault, delay)
             before, early = run.freezer(), (run.folder / "FATE").exists()
@@ -137,10 +138,10 @@ def dead_man(bench: Bench, number: int, *, fault: str, delay: float, agent: bool
                 "acted": acted,
                 "took": round(done - began, 4),
             }
-            row["runs_at_once"] = run.source.runs(0.1)
+            row["runs"] = run.source.runs(1.0)
             time.sleep(2.0)
             words = sampler.words(done)
-        row |= {"words": words, "runs_2s_later": run.source.runs(0.1)}
+        row |= {"words": words, "runs_2s_later": run.source.runs(1.0)}
         row["criu_left"] = sorted(thaw.tracers(run.source.cgroup))
         return row | {"wrong_words": run.source.wrong_words(), "threads": _threads(run)}
 

@@ -16,7 +16,7 @@ _VARIANTS = ("agent_writes", "lazy", "tls", "fault", "actor")
 _SHOWN = (
     *("at_ready", "before", "states", "ran_before_kill", "early", "rc", "after_kill"),
     *("ran_after_kill", "wrote", "acted", "words", "at_end", "states_after", "ran", "ran_after"),
-    *("ran_since_freeze", "thaw", "runs_at_once", "runs_2s_later", "criu_left", "runs_again"),
+    *("ran_since_freeze", "thaw", "runs", "runs_2s_later", "criu_left", "runs_again"),
     *("wrong_words", "threads", "error"),
 )
 _SPREAD = ("beats_in_1s", "ran_until_write", "gap")
