@@ -61,6 +61,7 @@ def refuse(view: View, reason: Reason | str, message: str) -> Step:
 def _first(view: View) -> Step:
     migration = view.migration
     _check_built(migration.spec)
+    _check_first_asked(view)
     found = owners.resolve(view)
     _check_alone(view, found.endpoint.uid)
     _raise(preflight.check_pod(found.pod))
@@ -172,19 +173,27 @@ def _check_built(spec: MigrationSpec) -> None:
             raise PreconditionError(Reason.NOT_SUPPORTED_YET, f"{what} is not built yet; {instead}")
 
 
-def _check_alone(view: View, pod_uid: str) -> None:
-    """The older Migration of a pod acts, the younger is refused."""
-    mine = _age_key(view.migration)
+def _check_first_asked(view: View) -> None:
+    """The older of two requests for one workload acts; its pod may be detached by now."""
     for other in view.others:
-        source = other.status.source
-        same = source is not None and source.uid == pod_uid
-        unresolved = source is None and other.spec.workload_ref == view.migration.spec.workload_ref
-        if same or (unresolved and _age_key(other) < mine):
-            raise PreconditionError(
-                Reason.ALREADY_MIGRATING,
-                f"Migration {other.name} moves this pod already; wait for its end, or cancel it"
-                f" with `podferry cancel {other.name}`",
-            )
+        same = other.spec.workload_ref == view.migration.spec.workload_ref
+        if same and _age_key(other) < _age_key(view.migration):
+            raise _already(other)
+
+
+def _check_alone(view: View, pod_uid: str) -> None:
+    """No other Migration acts on this pod, under whatever name it was asked for."""
+    for other in view.others:
+        if other.status.source is not None and other.status.source.uid == pod_uid:
+            raise _already(other)
+
+
+def _already(other: Migration) -> PreconditionError:
+    return PreconditionError(
+        Reason.ALREADY_MIGRATING,
+        f"Migration {other.name} moves this pod already; wait for its end, or cancel it"
+        f" with `podferry cancel {other.name}`",
+    )
 
 
 def _age_key(migration: Migration) -> tuple[str, str]:
