@@ -80,7 +80,8 @@ async def test_a_freeze_that_is_going_on_is_thawed_until_it_ended(world: World) 
     side = world.side(Role.SOURCE, "Thawed", "Prepared")
 
     async def freeze() -> None:
-        await asyncio.sleep(0.02)
+        while "thaw[]" not in world.calls:
+            await asyncio.sleep(0)
         world.group.frozen = True
         world.calls.append("frozen late")
 

@@ -30,9 +30,13 @@ def view(*, other_age: float, other: WorkloadRef = DEPLOYMENT, acts_on: str = ""
     mine = replace(fresh, created_at=stamp(base.now - timedelta(seconds=10)))
     end = Endpoint("node-a", "10.0.0.1", "web-1", acts_on) if acts_on else None
     theirs = replace(
-        fresh, name="first", uid="another", spec=MigrationSpec(other),
-        created_at=stamp(base.now - timedelta(seconds=other_age)), status=MigrationStatus(source=end),
-    )  # fmt: skip
+        fresh,
+        name="first",
+        uid="another",
+        spec=MigrationSpec(other),
+        created_at=stamp(base.now - timedelta(seconds=other_age)),
+        status=MigrationStatus(source=end),
+    )
     owner = {"metadata": {"uid": "o"}, "spec": {}}
     return replace(base, migration=mine, pods={}, owner=owner, others=(theirs,))
 
@@ -52,9 +56,10 @@ def test_the_older_is_not_stopped_by_the_younger() -> None:
 
 def test_a_pod_that_another_request_moves_under_another_name_is_refused() -> None:
     source = pod()
+    source["metadata"].update(uid="u-source", ownerReferences=[])
     name, home = source["metadata"]["name"], source["spec"]["nodeName"]
     there = WorkloadRef(WorkloadKind.POD, name)
-    asked = view(other_age=9, other=DEPLOYMENT, acts_on=source["metadata"]["uid"])
+    asked = view(other_age=9, other=DEPLOYMENT, acts_on="u-source")
     migration = replace(asked.migration, spec=MigrationSpec(there))
     asked = replace(asked, migration=migration, pods={name: source}, nodes={home: node(home)})
     assert reason(asked) == "AlreadyMigrating"
