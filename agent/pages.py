@@ -1,4 +1,4 @@
-"""CRIU's own page traffic at the target: page server (StopAndCopy) or lazy-pages (PostCopy).
+"""Page traffic at the target: our receiver (StopAndCopy) or criu's lazy-pages (PostCopy).
 
 Owns: starting both detached so that they outlive the agent, and ending them by pid. Never does:
 end a process that it cannot prove to be this attempt's.
@@ -15,8 +15,10 @@ from podferry.agent import node_ports
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
+from podferry.wire import names
 
 _POLL = 0.005
+_RECEIVER = f"{names.INSTALL_DIR}/page_receiver.py"
 
 
 def is_lazy(side: Side) -> bool:
@@ -39,14 +41,14 @@ def tls_arguments(folder: str) -> list[str]:
 
 
 async def start_server(node: Node, side: Side, taken: set[int]) -> None:
-    """Start this attempt's page server once and wait until it listens; fact pagePort."""
+    """Start this attempt's page receiver once and wait until it listens; fact pagePort."""
     if _pid(side, "page-server") or _code(side, "page-server") is not None:
         return  # a restarted agent finds it running or done
     port = node_ports.choose_page_port(taken)
     folder = node.folder(side)
-    argv = ["criu", "page-server", "--images-dir", f"{folder}/images", "--work-dir"]
-    argv += [f"{folder}/work", "--address", "0.0.0.0", "--port", str(port)]  # noqa: S104
-    argv += ["-o", "page-server.log", "-v2", *tls_arguments(node.publish_tls())]
+    argv = ["python3", "-I", "-S", _RECEIVER, "--images-dir", f"{folder}/images"]
+    argv += ["--tls-dir", node.publish_tls(), "--identity", names.AGENT_IDENTITY]
+    argv += ["--port", str(port)]
     await _spawn(node, side, argv, "page-server")
     for _ in range(1000):
         if port in node_ports.listening():
@@ -57,7 +59,7 @@ async def start_server(node: Node, side: Side, taken: set[int]) -> None:
         await asyncio.sleep(_POLL)
     raise AgentError(
         "PageServerFailed",
-        f"criu page-server does not listen on port {port}: {_tail(side, 'page-server')}",
+        f"the page receiver does not listen on port {port}: {_tail(side, 'page-server')}",
     )
 
 
@@ -70,11 +72,11 @@ async def server_finished(side: Side, *, seconds: float) -> None:
         if code is not None:
             raise AgentError(
                 "PageServerFailed",
-                f"criu page-server ended with {code}: {_tail(side, 'page-server')}",
+                f"the page receiver ended with {code}: {_tail(side, 'page-server')}",
             )
         await asyncio.sleep(_POLL)
     raise AgentError(
-        "PageServerBusy", f"criu page-server still runs {seconds:.0f} s after the dump ended"
+        "PageServerBusy", f"the page receiver still runs {seconds:.0f} s after the dump ended"
     )
 
 

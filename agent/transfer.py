@@ -28,6 +28,8 @@ from podferry.wire import agent_api, names
 
 T = TypeVar("T")
 _CHUNK = 1 << 20
+EXPECT = "expect"
+"""Name of the `images` stream that comes before the freeze: {"bytes"}, room to make ready."""
 MANIFEST = "manifest"
 """Name of the `images` stream that is sent last: one JSON file with every name and size."""
 
@@ -94,17 +96,23 @@ class Peer:
         metrics.transferred.labels(kind, "out").inc(counted)
         return Sent(kind, name, counted, time.monotonic() - began)
 
+    async def send_expected(self, key: tuple[str, int], size: int) -> Sent:
+        """Tell the target how much memory will come; it has room ready when this returns."""
+        return await self._send_json(key, EXPECT, {"bytes": size})
+
     async def send_manifest(self, key: tuple[str, int], manifest: Mapping[str, Any]) -> Sent:
         """Tell the target that everything was sent, with names and sizes."""
+        return await self._send_json(key, MANIFEST, manifest)
 
+    async def _send_json(self, key: tuple[str, int], name: str, value: Mapping[str, Any]) -> Sent:
         def write(out: IO[bytes]) -> None:
-            text = json.dumps(manifest).encode()
+            text = json.dumps(value).encode()
             with tarfile.open(fileobj=out, mode="w|") as tar:
-                info = tarfile.TarInfo("manifest.json")
+                info = tarfile.TarInfo(f"{name}.json")
                 info.size = len(text)
                 tar.addfile(info, io.BytesIO(text))
 
-        return await self.send(key, "images", MANIFEST, write)
+        return await self.send(key, "images", name, write)
 
     async def _put(self, url: str, body: AsyncIterator[bytes]) -> None:
         try:

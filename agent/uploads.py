@@ -5,6 +5,8 @@ Owns: images/, streams/*.tar and manifest.json of a target. Never does: unpack i
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import tarfile
@@ -13,7 +15,8 @@ from typing import IO, Any
 
 from podferry.agent import archive, files
 from podferry.agent.errors import AgentError
-from podferry.agent.transfer import MANIFEST
+from podferry.agent.transfer import EXPECT, MANIFEST
+from podferry.runtime_wrapper.page_receiver import CHUNK, READY
 
 
 def stream_path(folder: str, kind: str, name: str) -> str:
@@ -25,6 +28,8 @@ def reader(folder: str, kind: str, name: str) -> Callable[[IO[bytes]], object]:
     """What to do with the bytes of one upload."""
     if kind == "images" and name == MANIFEST:
         return lambda stream: _take_manifest(stream, folder)
+    if kind == "images" and name == EXPECT:
+        return lambda stream: make_ready(folder, int(_json(stream).get("bytes", 0)))
     if kind == "images":
         return lambda stream: archive.unpack_flat(stream, f"{folder}/images")
     return lambda stream: _keep(stream, stream_path(folder, kind, name))
@@ -37,12 +42,49 @@ def _keep(stream: IO[bytes], path: str) -> None:
 
 
 def _take_manifest(stream: IO[bytes], folder: str) -> None:
+    files.write_json(f"{folder}/manifest.json", _json(stream))
+
+
+def _json(stream: IO[bytes]) -> dict[str, Any]:
+    """The one JSON object of a stream. Raises ArchiveError."""
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         info = tar.next()
         content = tar.extractfile(info) if info is not None and info.isreg() else None
         if content is None or info is None or info.size > 1 << 24:
-            raise archive.ArchiveError("the manifest stream holds no file of at most 16 MiB")
-        files.write_text(f"{folder}/manifest.json", content.read().decode())
+            raise archive.ArchiveError("the stream holds no JSON file of at most 16 MiB")
+        return dict(json.loads(content.read()))
+
+
+def make_ready(folder: str, size: int) -> int:
+    """Make a file of `size` bytes whose pages are in memory, for the receiver to write over.
+
+    Making those pages is most of the cost of a new file, and it would lie in the freeze. Nothing
+    depends on it: without room there is no file and the receiver makes its own. Returns the bytes
+    that were made ready: half of the free memory and of the free disk at most.
+    """
+    path = f"{folder}/images/{READY}"
+    size = min(size, _free_bytes(f"{folder}/images") // 2)
+    zeros = bytes(CHUNK)
+    try:
+        with open(path, "wb", buffering=0, opener=_private) as out:
+            for offset in range(0, size, CHUNK):
+                out.write(zeros[: min(CHUNK, size - offset)])
+    except OSError:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        return 0
+    return size
+
+
+def _free_bytes(folder: str) -> int:
+    disk = os.statvfs(folder)
+    with open("/proc/meminfo", encoding="ascii") as source:
+        memory = next(int(line.split()[1]) for line in source if line.startswith("MemAvailable"))
+    return min(disk.f_bavail * disk.f_frsize, memory * 1024)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def manifest(folder: str) -> dict[str, Any] | None:

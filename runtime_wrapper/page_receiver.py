@@ -30,6 +30,8 @@ OPEN2, PARENT, ADD_F, CLOSE, FORCE_CLOSE = 4, 5, 6, 0x1023, 0x1024
 PRESENT = 4
 KINDS = {1: "pagemap", 2: "pagemap-shmem"}
 IMAGE_HEAD = struct.pack("<II", 0x54564319, 0x56084025)
+READY = "ready.tmp"
+"""A file of the agent's whose pages are in memory already: writing over them is much cheaper."""
 FIRST_PAGES_ID = 0x10001
 """As criu's page server counts its pages files: those of the dump itself count from 1."""
 
@@ -42,68 +44,34 @@ class Stream:
     """The decrypted stream of one authenticated peer."""
 
     def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
-        # Not an SSLSocket: that one needs two system calls for every 16 KiB.
-        self._socket = connection
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._raw = memoryview(bytearray(CHUNK))
+        """Authenticate both sides. Raises OSError (also ssl.SSLError)."""
+        connection.settimeout(HANDSHAKE_SECONDS)
+        self._tls = context.wrap_socket(connection, server_side=True)
+        self._tls.settimeout(IDLE_SECONDS)
 
-    def handshake(self) -> set[str]:
-        """Authenticate both sides. Returns the peer's DNS names. Raises OSError (ssl.SSLError)."""
-        try:
-            while True:
-                try:
-                    self._tls.do_handshake()
-                    break
-                except ssl.SSLWantReadError:
-                    self._flush()
-                    self._fill()
-        finally:
-            self._flush()
-        certificate = self._tls.getpeercert() or {}
-        pairs = certificate.get("subjectAltName", ())
+    def names(self) -> set[str]:
+        """DNS names in the peer's certificate."""
+        pairs = (self._tls.getpeercert() or {}).get("subjectAltName", ())
         return {str(pair[1]) for pair in pairs if pair[0] == "DNS"}
 
     def read(self, into: memoryview) -> None:
-        """Fill the whole of `into`. Raises Broken at an early end, OSError (ssl.SSLError)."""
+        """Fill the whole of `into`. Raises Broken at an early end, OSError."""
         done, wanted = 0, len(into)
         while done < wanted:
-            try:
-                count = self._tls.read(wanted - done, into[done:])
-            except ssl.SSLWantReadError:
-                self._fill()
-                continue
+            count = self._tls.recv_into(into[done:])
             if not count:
                 raise Broken("the source closed the stream before its end")
             done += count
 
     def send(self, data: bytes) -> None:
         """Answer the peer."""
-        self._tls.write(data)
-        self._flush()
+        self._tls.sendall(data)
 
     def close(self) -> None:
         """Say the end of TLS and wait for the peer's, as criu's server does."""
-        with contextlib.suppress(OSError, Broken):
-            for _ in range(2):
-                try:
-                    self._tls.unwrap()
-                    break
-                except ssl.SSLWantReadError:
-                    self._flush()
-                    self._fill()
-            self._flush()
-        self._socket.close()
-
-    def _fill(self) -> None:
-        count = self._socket.recv_into(self._raw)
-        if not count:
-            raise Broken("the source closed the connection before its end")
-        self._incoming.write(self._raw[:count])
-
-    def _flush(self) -> None:
-        if self._outgoing.pending:
-            self._socket.sendall(self._outgoing.read())
+        with contextlib.suppress(OSError):
+            self._tls.unwrap()
+        self._tls.close()
 
 
 class Images:
@@ -115,7 +83,8 @@ class Images:
         self._map = self._pages = -1
         self._entries = bytearray()
         self._buffer = memoryview(bytearray(CHUNK))
-        self._filled = 0
+        self._filled = self._written = 0
+        self._name = ""
         self.bytes = 0
 
     def open(self, image: int) -> None:
@@ -125,9 +94,10 @@ class Images:
         if kind is None:
             raise Broken(f"the source sent an image of unknown kind {image & 0xFF}")
         self._map = self._create(f"{kind}-{image >> 8}.img")
-        self._pages = self._create(f"pages-{self._next}.img")
         self._entries += IMAGE_HEAD + _message((1, self._next))
+        self._name = f"pages-{self._next}.img"
         self._next += 1
+        self._written = 0
 
     def add(self, address: int, pages: int, flags: int, stream: Stream) -> None:
         """Note a range, and take its bytes from the stream if they follow."""
@@ -154,12 +124,25 @@ class Images:
         _write(self._map, memoryview(self._entries))
         self._entries = bytearray()
         os.close(self._map)
+        os.ftruncate(self._pages, self._written)
         os.close(self._pages)
         self._map = self._pages = -1
 
     def _write_pages(self) -> None:
+        if self._pages < 0:
+            self._pages = self._open_pages()
         _write(self._pages, self._buffer[: self._filled])
+        self._written += self._filled
         self._filled = 0
+
+    def _open_pages(self) -> int:
+        """The file made ready, for the first image of more than one chunk; else a new one."""
+        path = f"{self._folder}/{self._name}"
+        if self._filled == CHUNK:
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{self._folder}/{READY}", path)
+                return os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return self._create(self._name)
 
     def _create(self, name: str) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -223,17 +206,16 @@ def accept(listener: socket.socket, context: ssl.SSLContext, identity: str) -> S
     """The first peer that proves to be `identity`; others are refused and waited past."""
     while True:
         connection, (host, *_) = listener.accept()
-        connection.settimeout(HANDSHAKE_SECONDS)
         try:
             stream = Stream(connection, context)
-            found = stream.handshake()
+            found = stream.names()
             if identity in found:
-                connection.settimeout(IDLE_SECONDS)
                 return stream
+            stream.close()
             why = f"its certificate is for {', '.join(sorted(found)) or 'no name'}"
-        except (OSError, Broken) as error:
+        except OSError as error:
             why = str(error)
-        connection.close()
+            connection.close()
         print(f"refused {host}: {why}; expected {identity}", file=sys.stderr, flush=True)
 
 
@@ -243,14 +225,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--images-dir", required=True)
     parser.add_argument("--tls-dir", required=True)
     parser.add_argument("--identity", required=True, help="DNS name in the source's certificate")
-    parser.add_argument("--address", default="::")
+    parser.add_argument("--address", default="0.0.0.0")  # noqa: S104
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args(argv)
     try:
         context = server_context(options.tls_dir)
+        images = Images(options.images_dir)
         with socket.create_server((options.address, options.port), backlog=8) as listener:
             stream = accept(listener, context, options.identity)
-        images = Images(options.images_dir)
         receive(stream, images)
         stream.close()
     except (OSError, Broken) as error:

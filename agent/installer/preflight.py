@@ -43,7 +43,16 @@ _TOOLS = (
 
 def tools(host: Host) -> list[Item]:
     """Programs of the node, each with its path and version or with what to install."""
-    return [_tool(host, tool) for tool in _TOOLS]
+    found = [_tool(host, tool) for tool in _TOOLS]
+    if all(item.state == "ok" for item in found) and not _has_tls(host):
+        detail = "cannot `import ssl`; install the distribution's whole python3, not a minimal one"
+        found.append(Item("python3-ssl", "missing", detail))
+    return found
+
+
+def _has_tls(host: Host) -> bool:
+    """Whether the node's Python can receive pages (`page_receiver.py`)."""
+    return host.run(["python3", "-I", "-S", "-c", "import ssl"]).returncode == 0
 
 
 def service(containerd_: Containerd) -> Item:
