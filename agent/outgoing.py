@@ -10,7 +10,7 @@ import asyncio
 import os
 import tarfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import IO, Any
 
 from podferry.agent import archive, containers
@@ -23,6 +23,17 @@ from podferry.agent.transfer import Peer
 def is_lazy(side: Side) -> bool:
     """Whether the memory follows after the resume."""
     return side.params.get("copy") == "PostCopy"
+
+
+async def announce(side: Side, peer: Peer, verdict: Mapping[str, Any]) -> None:
+    """Let the target make room for the memory while the workload still runs.
+
+    `verdict`: a probe, with residentBytes. Raises AgentError: a peer that cannot be reached now
+    would not be reached in the freeze either.
+    """
+    if not is_lazy(side):
+        key = (side.order.migration, side.order.attempt)
+        await peer.send_expected(key, int(verdict.get("residentBytes") or 0))
 
 
 async def send_all(

@@ -131,7 +131,8 @@ class Source:
         freeze = self._plan(side, found)
         if not side.has("dump.pid"):
             verdict = await self._check(side, found)
-            await self._make_ready(side, verdict)
+            async with self._peer(side) as peer:
+                await outgoing.announce(side, peer, verdict)
             await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)
             side.note(
                 frozenAt=time.time(),
@@ -144,19 +145,12 @@ class Source:
             seconds = await asyncio.to_thread(operations.dump_paused, self._node, side, freeze)
             side.note(dumpSeconds=seconds)
 
-        address = str(side.params["targetAddress"])
-        async with Peer(address, self._tls, port=self._peer_port) as peer:
+        async with self._peer(side) as peer:
             sent = await outgoing.send_all(self._node, side, found, peer, dumping)
         side.note(**sent, freezeSeconds=round(time.time() - float(side.facts["frozenAt"]), 4))
 
-    async def _make_ready(self, side: Side, verdict: dict[str, Any]) -> None:
-        """Let the target prepare for the memory while the workload still runs."""
-        if outgoing.is_lazy(side):
-            return
-        key = (side.order.migration, side.order.attempt)
-        address = str(side.params["targetAddress"])
-        async with Peer(address, self._tls, port=self._peer_port) as peer:
-            await peer.send_expected(key, int(verdict.get("residentBytes") or 0))
+    def _peer(self, side: Side) -> Peer:
+        return Peer(str(side.params["targetAddress"]), self._tls, port=self._peer_port)
 
     def _plan(self, side: Side, found: containers.Container) -> Freeze:
         params = side.params

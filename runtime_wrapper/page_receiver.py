@@ -128,6 +128,11 @@ class Images:
         os.close(self._pages)
         self._map = self._pages = -1
 
+    def tidy(self) -> None:
+        """Remove the file made ready if no image was large enough for it."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self._folder}/{READY}")
+
     def _write_pages(self) -> None:
         if self._pages < 0:
             self._pages = self._open_pages()
@@ -234,6 +239,7 @@ def main(argv: list[str]) -> int:
         with socket.create_server((options.address, options.port), backlog=8) as listener:
             stream = accept(listener, context, options.identity)
         receive(stream, images)
+        images.tidy()
         stream.close()
     except (OSError, Broken) as error:
         print(f"memory was not received: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Self-signed certificates for tests."""
+"""Certificates for tests: self-signed ones, and an authority of its own."""
 
 from __future__ import annotations
 
@@ -36,3 +36,46 @@ def write_pair(folder: Path, name: str) -> tuple[Path, Path]:
         )
     )
     return cert_file, key_file
+
+
+class Authority:
+    """A certificate authority that lives for one test."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.certificate = self._sign("ca", self.key, ca=True)
+
+    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        own = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(issuer if ca else subject)
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca, None), critical=True)
+            .add_extension(
+                own if ca else x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own),
+                critical=False,
+            )
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        )
+        return builder.sign(self.key, hashes.SHA256())
+
+    def folder(self, path: Path, name: str) -> str:
+        """Write ca.crt, tls.crt and tls.key of a new certificate for `name` into a folder."""
+        path.mkdir(parents=True, exist_ok=True)
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = serialization.Encoding.PEM
+        (path / "tls.crt").write_bytes(self._sign(name, key, ca=False).public_bytes(pem))
+        (path / "ca.crt").write_bytes(self.certificate.public_bytes(pem))
+        plain = serialization.NoEncryption()
+        (path / "tls.key").write_bytes(
+            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+        )
+        return str(path)

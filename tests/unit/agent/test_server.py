@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import io
 import ssl
 import tarfile
@@ -14,10 +13,6 @@ from typing import IO, Any
 import aiohttp
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from podferry.agent import archive, server, tls, uploads
 from podferry.agent.engine import Engine, Side
@@ -26,50 +21,9 @@ from podferry.agent.store import Store
 from podferry.agent.transfer import Peer
 from podferry.wire import agent_api, names
 from podferry.wire.stages import Order, Role, Verdict
+from tests.fakes.certificates import Authority
 
 UID = "8f14e45f-ceea-467f-a8f2-0123456789ab"
-
-
-class Authority:
-    """A certificate authority that lives for one test."""
-
-    def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.certificate = self._sign("ca", self.key, ca=True)
-
-    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        own = x509.SubjectKeyIdentifier.from_public_key(self.key.public_key())
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(issuer if ca else subject)
-            .issuer_name(issuer)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca, None), critical=True)
-            .add_extension(
-                own if ca else x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own),
-                critical=False,
-            )
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        )
-        return builder.sign(self.key, hashes.SHA256())
-
-    def folder(self, path: Path, name: str) -> str:
-        path.mkdir(parents=True, exist_ok=True)
-        key = ec.generate_private_key(ec.SECP256R1())
-        pem = serialization.Encoding.PEM
-        (path / "tls.crt").write_bytes(self._sign(name, key, ca=False).public_bytes(pem))
-        (path / "ca.crt").write_bytes(self.certificate.public_bytes(pem))
-        plain = serialization.NoEncryption()
-        (path / "tls.key").write_bytes(
-            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-        )
-        return str(path)
 
 
 class Nothing:

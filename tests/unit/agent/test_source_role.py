@@ -145,9 +145,13 @@ async def test_a_dump_in_flight_is_picked_up_and_not_begun_again(
     async def send_all(*_arguments: Any) -> dict[str, Any]:
         return {"imageBytes": 1}
 
+    async def announce(*_arguments: Any) -> None:
+        world.calls.append("announce")
+
     monkeypatch.setattr(outgoing, "send_all", send_all)
+    monkeypatch.setattr(outgoing, "announce", announce)
     await source(world).reach(side, "Frozen", None)
-    assert world.calls.count("before_freeze") == shields
+    assert world.calls == ["announce", "before_freeze"] * shields
 
 
 async def test_a_blocker_found_right_before_the_freeze_touches_nothing(
