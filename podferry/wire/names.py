@@ -39,7 +39,7 @@ AGENT_PORT = 9550
 """TCP, mutual TLS, on the node's InternalIP (host network)."""
 PAGE_PORT_FIRST = 9560
 PAGE_PORT_LAST = 9599
-"""TCP, one port an attempt, TLS by CRIU with the agents' certificates."""
+"""TCP, one port an attempt, mutual TLS with the agents' certificates."""
 AGENT_METRICS_PORT = 9551
 CONTROLLER_METRICS_PORT = 8080
 WEBHOOK_PORT = 9443
