@@ -3,7 +3,8 @@
 PUT  /v1/attempts/{uid}/{attempt}/{role}?wait=S   Order -> Observed   controller, peer agent relay
 GET  /v1/attempts/{uid}/{attempt}/{role}           -> Observed
 PUT  /v1/attempts/{uid}/{attempt}/files/{kind}/{name}  tar stream   peer agent only;
-     kind: images | rootfs | volume | shm; 409 once the target is rehearsed
+     kind: images | rootfs | volume | shm; 409 once the target is rehearsed. images/expect comes
+     before the freeze (one JSON file, {"bytes"}: memory to make room for), images/manifest last
 POST /v1/probe   {"podUID", "container", "containerID"} -> Probe      controller
 GET  /v1/node                                      -> Node facts      controller
 Errors: {"reason", "message"} with 400, 403, 404, 409 or 500.
