@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup check test test-unit test-lab image generate demo bench clean
+.PHONY: help setup check test test-unit test-lab test-faults image generate demo bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,10 +23,13 @@ check: setup ## ruff, mypy --strict, import contracts, generated files up to dat
 	@$(PY) -m podferry.cli.generate --check
 
 test-unit: setup ## everything that needs no cluster
-	@$(VENV)/bin/pytest -m "not lab" tests
+	@$(VENV)/bin/pytest -m "not lab and not faults" tests
 
 test-lab: setup ## the tests on a real cluster made on this machine (root)
 	@$(VENV)/bin/pytest -m lab tests
+
+test-faults: setup ## kill each part of a real cluster in each step of a move, by pid
+	@$(VENV)/bin/pytest -m faults -s tests/faults
 
 test: check test-unit test-lab ## all checks and all tests
 

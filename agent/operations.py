@@ -22,10 +22,12 @@ from podferry.agent.ops import deadman, dump, fate, restore_config, shield, thaw
 from podferry.agent.ops import probe as probing
 from podferry.agent.ops.freezer import Cgroup
 from podferry.agent.ops.host import Host
-from podferry.wire import layout
+from podferry.wire import layout, names
 
 _GONE = Cgroup(Path("/nonexistent/podferry"), v2=False)
 DUMP_SECONDS = 90.0
+_PAGES_FD = 9
+"""Where criu finds its page server, which is our sender; runc uses lower descriptors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +196,31 @@ def _yield_to_dead_man(node: Node, side: Side, cgroup: Cgroup) -> None:
 
 def _spec(node: Node, side: Side, freeze: Freeze) -> dump.DumpSpec:
     folder = node.folder(side)
-    lines = restore_config.tls_lines(freeze.tls_dir)
-    files.write_text(f"{side.folder}/dump.conf", "\n".join(lines) + "\n")
+    where = (freeze.page_address, freeze.page_port)
+    if freeze.lazy:
+        options: tuple[str, ...] = tuple(restore_config.tls_lines(freeze.tls_dir))
+        carrier: tuple[str, ...] = ()
+    else:
+        options = ("page-server", f"ps-socket {_PAGES_FD}")
+        carrier = _sender(freeze.tls_dir, *where)
     return dump.DumpSpec(
         container_id=freeze.container.id,
         folder=folder,
         images_dir=f"{folder}/images",
         work_dir=f"{folder}/work",
-        page_server=(freeze.page_address, freeze.page_port),
-        lazy=freeze.lazy,
-        config=f"{folder}/dump.conf",
+        options=options,
+        carrier=carrier,
+        serve=where if freeze.lazy else None,
+    )
+
+
+def _sender(tls_dir: str, address: str, port: int) -> tuple[str, ...]:
+    """The program that runs a dump and carries its pages to the target."""
+    return (
+        *("python3", "-I", "-S", f"{names.INSTALL_DIR}/page_sender.py"),
+        *("--tls-dir", tls_dir, "--identity", names.AGENT_IDENTITY),
+        *("--address", address, "--port", str(port)),
+        *("--descriptor", str(_PAGES_FD), "--"),
     )
 
 

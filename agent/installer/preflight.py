@@ -51,7 +51,7 @@ def tools(host: Host) -> list[Item]:
 
 
 def _has_tls(host: Host) -> bool:
-    """Whether the node's Python can receive pages (`page_receiver.py`)."""
+    """Whether the node's Python can carry pages (`page_sender.py`, `page_receiver.py`)."""
     return host.run(["python3", "-I", "-S", "-c", "import ssl"]).returncode == 0
 
 

@@ -28,17 +28,23 @@ _ERROR = re.compile(r"Error \([^)]*\): (.*)")
 class DumpSpec:
     """One dump. Folders and files are paths on the node.
 
-    `page_server`: address and port that pages are sent to (StopAndCopy), or on which they are
-    served (`lazy`). `config`: a CRIU configuration file for this dump (TLS), or empty.
+    `options`: lines of criu's configuration for this dump (where pages go, TLS). `carrier`: a
+    command that runs the dump and carries its pages (StopAndCopy). `serve`: address and port on
+    which pages are served (PostCopy).
     """
 
     container_id: str
     folder: str
     images_dir: str
     work_dir: str
-    page_server: tuple[str, int] | None = None
-    lazy: bool = False
-    config: str = ""
+    options: tuple[str, ...] = ()
+    carrier: tuple[str, ...] = ()
+    serve: tuple[str, int] | None = None
+
+    @property
+    def lazy(self) -> bool:
+        """Whether pages stay here and are served."""
+        return self.serve is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +77,14 @@ def pause(host: Host, container_id: str, cgroup: Cgroup) -> float:
 def command(spec: DumpSpec) -> list[str]:
     """The runc command line of a dump."""
     argv = ["runc", "--root", RUNC_ROOT, "checkpoint", "--leave-running", *_FIXED]
-    if spec.page_server is not None:
-        argv += ["--page-server", f"{spec.page_server[0]}:{spec.page_server[1]}"]
-    if spec.lazy:
-        argv += ["--lazy-pages", "--status-fd", "7"]
+    if spec.serve is not None:
+        address, port = spec.serve
+        argv += ["--page-server", f"{address}:{port}", "--lazy-pages", "--status-fd", "7"]
     argv += ["--image-path", spec.images_dir, "--work-path", spec.work_dir, spec.container_id]
     if spec.lazy:
         fifo = f"{spec.folder}/status"
         return ["sh", "-c", 'exec 7>"$0"; exec "$@"', fifo, *argv]
-    return argv
+    return [*spec.carrier, *argv]
 
 
 def start(host: Host, spec: DumpSpec) -> int:
@@ -101,8 +106,7 @@ def _configure(host: Host, spec: DumpSpec) -> str:
     to criu again: this dump's lines go there too. `network-lock skip`: our shield is the lock, and
     a killed criu would leave its own behind (docs/decisions/0001).
     """
-    extra = Path(host.path(spec.config)).read_text() if spec.config else ""
-    text = f"network-lock skip\n{extra}"
+    text = "\n".join(["network-lock skip", *spec.options]) + "\n"
     places = [f"{spec.folder}/criu-dump.conf"]
     with contextlib.suppress(OSError, ValueError):
         state = json.loads(

@@ -75,15 +75,18 @@ class Run:
     def spec(self) -> dump.DumpSpec:
         """The dump as the agent would order it: pages to a page server, or served."""
         text = str(self.folder)
+        server = ("page-server", "address 127.0.0.1", f"port {self.port}")
         return dump.DumpSpec(
             self.source.id,
             text,
             f"{text}/images",
             f"{text}/work",
-            ("127.0.0.1", self.port),
-            lazy=self.lazy,
-            config=self._config,
+            options=self._options() if self.lazy else (*self._options(), *server),
+            serve=("127.0.0.1", self.port) if self.lazy else None,
         )
+
+    def _options(self) -> tuple[str, ...]:
+        return tuple(Path(self._config).read_text().splitlines()) if self._config else ()
 
     def start(self) -> None:
         """Freeze as the agent does, then start the dump."""

@@ -4,7 +4,8 @@
 
 ID: a running container of the lab's node-a, for instance one that keeps 1 GiB; its memory goes to
 node-b. Ways: `plain` (criu both ends, for comparison only), `criu` (criu's own TLS both ends),
-`own` (criu's TLS to page_receiver.py), `ready` (the same, over a file made ready beforehand).
+`own` (criu's TLS to page_receiver.py), `ready` (the same, over a file made ready beforehand),
+`sender` (page_sender.py to page_receiver.py over a file made ready: what the agents do).
 Prints every run, then for each way median and range: seconds of the dump, and CPU seconds of the
 two ends within it. On a busy machine only the CPU seconds say something. Figures of
 docs/decisions/0003 come from here. It measures only; the container runs on afterwards.
@@ -22,11 +23,11 @@ from pathlib import Path
 from podferry.agent.uploads import make_ready
 from podferry.lab.cluster import inspect
 from podferry.lab.cluster.model import Lab
-from podferry.runtime_wrapper import page_receiver
+from podferry.runtime_wrapper import page_receiver, page_sender
 from podferry.wire import names
 
 WORK = "/var/lib/podferry-page-stream"
-WAYS = ("plain", "criu", "own", "ready")
+WAYS = ("plain", "criu", "own", "ready", "sender")
 ROOT = "/run/containerd/runc/k8s.io"
 LINES = ("ca.crt", "tls.crt", "tls.key")
 FIELDS = ("dump s", "source CPU s", "target CPU s", "both CPU s")
@@ -47,8 +48,9 @@ group=$(sed -n 's/.*"freezer":"\\([^"]*\\)".*/\\1/p' {root}/{container}/state.js
 echo FROZEN > $group/freezer.state
 until grep -q FROZEN $group/freezer.state; do sleep 0.01; done
 TIMEFORMAT='%R %U %S'
-time CRIU_CONFIG_FILE=$config runc --root {root} checkpoint --leave-running --tcp-established \
-  --ext-unix-sk --file-locks --manage-cgroups-mode ignore --page-server {address}:{port} \
+export CRIU_CONFIG_FILE=$config
+time {carrier} runc --root {root} checkpoint --leave-running --tcp-established \
+  --ext-unix-sk --file-locks --manage-cgroups-mode ignore {server} \
   --image-path {work}/dump --work-path {work}/dump {container}
 code=$?; echo THAWED > $group/freezer.state; exit $code
 """
@@ -64,8 +66,9 @@ class Bench:
         for name in LINES:
             text = self.run("node-a", f"cat {WORK}/{name}")
             self.run("node-b", f"mkdir -p {WORK}; cat > {WORK}/{name}", text)
-        source = Path(page_receiver.__file__).read_text()
-        self.run("node-b", f"cat > {WORK}/page_receiver.py", source)
+        for node, program in (("node-a", page_sender), ("node-b", page_receiver)):
+            path = Path(program.__file__)
+            self.run(node, f"cat > {WORK}/{path.name}", path.read_text())
         self.address = self.run("node-b", "hostname -I").split()[0]
 
     def run(self, node: str, script: str, stdin: str = "") -> str:
@@ -81,23 +84,34 @@ class Bench:
         self.port += 1
         folder = f"{WORK}/images"
         self.run("node-b", f"rm -rf {folder}; mkdir -p {folder}")
-        if way == "ready":
+        if way in ("ready", "sender"):
             self.make_ready(folder)
         argv = inspect.exec_argv(self.lab, "node-b", ["bash", "-c", self.server(way, folder)])
         with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as server:
             wait = f"until ss -Hltn sport = :{self.port} | grep -q .; do sleep 0.02; done"
             self.run("node-b", wait)
             config = "network-lock skip\\n"
-            if way != "plain":
+            where, carrier = f"--page-server {self.address}:{self.port}", ""
+            if way == "sender":
+                config += "page-server\\nps-socket 9\\n"
+                where, carrier = "", self.carrier()
+            elif way != "plain":
                 config += f"tls\\ntls-cacert {WORK}/ca.crt\\ntls-cert {WORK}/tls.crt\\n"
                 config += f"tls-key {WORK}/tls.key\\ntls-no-cn-verify\\n"
             script = DUMP.format(
                 work=WORK, root=ROOT, container=self.container, config=config,
-                address=self.address, port=self.port,
+                server=where, carrier=carrier,
             )  # fmt: skip
             seconds, *source = times(self.run("node-a", script))
             _, *target = times(server.communicate()[1])
         return seconds, sum(source), sum(target), sum(source) + sum(target)
+
+    def carrier(self) -> str:
+        """The sending end that runs the dump."""
+        return (
+            f"python3 -I -S {WORK}/page_sender.py --tls-dir {WORK} --identity"
+            f" {names.AGENT_IDENTITY} --address {self.address} --port {self.port} --descriptor 9 --"
+        )
 
     def server(self, way: str, folder: str) -> str:
         """The script of the receiving end; `time` tells its CPU."""
@@ -107,7 +121,7 @@ class Bench:
         criu = f"criu page-server {common} {tls if way == 'criu' else ''}"
         own = f"python3 -I -S {WORK}/page_receiver.py {common} --tls-dir {WORK}"
         own += f" --identity {names.AGENT_IDENTITY}"
-        return f"TIMEFORMAT='%R %U %S'; time {own if way in ('own', 'ready') else criu}"
+        return f"TIMEFORMAT='%R %U %S'; time {criu if way in ('plain', 'criu') else own}"
 
     def make_ready(self, folder: str) -> None:
         """What the agent does before a freeze, in the folder of the receiver."""

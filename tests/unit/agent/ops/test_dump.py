@@ -17,12 +17,12 @@ SPEC = dump.DumpSpec(
     folder="/f",
     images_dir="/f/images",
     work_dir="/f/work",
-    page_server=("10.0.0.2", 9560),
+    options=("page-server", "ps-socket 9"),
+    carrier=("sender", "--"),
 )
 PLAIN = [
     *("runc", "--root", "/run/containerd/runc/k8s.io", "checkpoint", "--leave-running"),
     *("--tcp-established", "--ext-unix-sk", "--file-locks", "--manage-cgroups-mode", "ignore"),
-    *("--page-server", "10.0.0.2:9560"),
     *("--image-path", "/f/images", "--work-path", "/f/work", "c1"),
 ]
 
@@ -33,12 +33,12 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path), enter=False)
 
 
-def test_stop_and_copy_sends_its_pages_to_the_target() -> None:
-    assert dump.command(SPEC) == PLAIN
+def test_stop_and_copy_runs_under_what_carries_its_pages() -> None:
+    assert dump.command(SPEC) == ["sender", "--", *PLAIN]
 
 
 def test_post_copy_serves_its_pages_and_says_when_through_a_fifo() -> None:
-    lazy = dump.DumpSpec("c1", "/f", "/f/images", "/f/work", ("0.0.0.0", 9560), lazy=True)
+    lazy = dump.DumpSpec("c1", "/f", "/f/images", "/f/work", serve=("0.0.0.0", 9560))
     found = dump.command(lazy)
     assert found[:4] == ["sh", "-c", 'exec 7>"$0"; exec "$@"', "/f/status"]
     assert found[4:12] == PLAIN[:8]
@@ -101,7 +101,9 @@ def test_a_dump_that_serves_its_pages_has_frozen_tasks(host: Host, tmp_path: Pat
     criu = os.open(tmp_path / "f/status", os.O_RDWR)
     os.write(criu, b"\0")
     try:
-        dump.wait(host, replace(SPEC, lazy=True), Cgroup(tmp_path, v2=False), seconds=5)
+        dump.wait(
+            host, replace(SPEC, serve=("0.0.0.0", 9560)), Cgroup(tmp_path, v2=False), seconds=5
+        )
     finally:
         os.close(criu)
     assert (tmp_path / "freezer.state").read_text() == "FROZEN"
