@@ -5,6 +5,7 @@ both in seconds. Prints `BEGIN END BOOT` for an answered sample and `BEGIN END !
 times of CLOCK_MONOTONIC; ends when its standard input closes.
 """
 
+import contextlib
 import os
 import selectors
 import socket
@@ -90,7 +91,8 @@ class Client:
 
 def main(argv: list[str]) -> None:
     """Sample until standard input closes."""
-    os.nice(-15)  # an instrument that is not scheduled measures itself
+    with contextlib.suppress(PermissionError):
+        os.nice(-15)  # an instrument that is not scheduled measures itself
     interval = float(argv[2])
     client = Client((argv[0], int(argv[1])), float(argv[3]))
     due = time.monotonic()
