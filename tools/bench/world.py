@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -158,8 +159,7 @@ def standing(progress: Progress, *, keep: str = "") -> Iterator[World]:
         yield world
     finally:
         if not keep:
-            progress(f"ending lab {lab.name}")
-            lifecycle.down(lab, progress)
+            _end(lab, progress)
 
 
 def _raise(lab: Lab, progress: Progress) -> None:
@@ -177,6 +177,18 @@ def _raise(lab: Lab, progress: Progress) -> None:
         progress=progress,
     )
     demo_world.install(demo_world.World(lab, Kubectl.of_lab(lab.name)), progress)
+
+
+def _end(lab: Lab, progress: Progress) -> None:
+    """Take the lab down; a second Ctrl-C does not leave half of it behind."""
+    progress(f"ending lab {lab.name}")
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
+    try:
+        lifecycle.down(lab, progress)
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _settle(world: World) -> None:
