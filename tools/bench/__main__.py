@@ -7,6 +7,7 @@ what it had found, and ends its lab.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import re
@@ -42,6 +43,8 @@ class Findings:
     wrapper: list[wrapper.Row] = field(default_factory=list)
     wrapper_failure: str = ""
     versions: str = ""
+    note: str = ""
+    """Why there are fewer moves than were asked for."""
     complete: bool = False
 
 
@@ -56,6 +59,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--moves", type=int, help="moves of each cell by each mover [5]")
     parser.add_argument("--sizes", help="MiB of each workload [64,256,1024,2048]")
     parser.add_argument("--pairs", type=int, help="pairs of each runtime call [300]")
+    parser.add_argument("--minutes", type=float, default=28, help="no round begins after that [28]")
     parser.add_argument("--quick", action="store_true", help="1 move, 64 and 256 MiB, 20 pairs")
     parser.add_argument("--out", type=Path, default=PAGE, help="page; the CSV goes beside it")
     parser.add_argument("--lab", default="", help="use this running lab with podferry and leave it")
@@ -73,6 +77,7 @@ def _sizes(quick: bool) -> str:
 
 def measure(world: World, given: argparse.Namespace, found: Findings) -> None:
     """Everything, in the order that disturbs least."""
+    began = time.monotonic()
     versions = inspect.status(world.lab)["versions"]
     found.versions = ", ".join(
         f"{name} {(re.findall(NUMBER, str(versions.get(name))) or ['?'])[-1]}"
@@ -87,12 +92,23 @@ def measure(world: World, given: argparse.Namespace, found: Findings) -> None:
         say(f"failed: {error}")
     idle(world, found)
     cells = stats.cells(given.sizes)
-    turns = list(stats.turns(cells, given.moves))
-    for number, turn in enumerate(turns, 1):
-        found.moves.append(one(world, turn))
-        say(f"{number}/{len(turns)} {told(found.moves[-1])}")
+    play(world, list(stats.turns(cells, given.moves)), began + given.minutes * 60, found)
     idle(world, found)
     found.complete = True
+
+
+def play(world: World, turns: Sequence[Turn], end: float, found: Findings) -> None:
+    """All rounds, but none that would begin after `end` (monotonic seconds)."""
+    done = 0
+    for number, several in itertools.groupby(turns, key=lambda turn: turn.number):
+        if number and time.monotonic() > end:
+            found.note = f"Only {number} rounds were made: the time for more was over."
+            say(found.note)
+            return
+        for turn in several:
+            done += 1
+            found.moves.append(one(world, turn))
+            say(f"{done}/{len(turns)} {told(found.moves[-1])}")
 
 
 def one(world: World, turn: Turn) -> Move:
@@ -151,7 +167,9 @@ def report(given: argparse.Namespace, found: Findings, load: float, minutes: flo
         wrapper=found.wrapper,
         wrapper_failure=found.wrapper_failure,
         samples_per_second=memory.SAMPLES_PER_SECOND,
-        complete=found.complete,
+        note=found.note
+        if found.complete
+        else "This run was broken off; what it had found is here.",
     )
 
 
@@ -170,7 +188,8 @@ def main(argv: Sequence[str]) -> int:
     """Measure and write; 1 where a move failed, 130 where the run was broken off."""
     given, found = options(argv), Findings()
     load, began = os.getloadavg()[0], time.monotonic()
-    signal.signal(signal.SIGTERM, _ended)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell had SIGINT ignored for us
+        signal.signal(number, _ended)
     try:
         with standing(say, keep=given.lab) as world:
             measure(world, given, found)

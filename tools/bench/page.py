@@ -112,7 +112,8 @@ class Report:
     wrapper: Sequence[Row] = ()
     wrapper_failure: str = ""
     samples_per_second: int = 0
-    complete: bool = True
+    note: str = ""
+    """What the reader must know about the run as a whole."""
 
 
 MOMENTS = ("before the first move", "after the last move")
@@ -135,14 +136,12 @@ def render(report: Report) -> str:
 
 def _machine(report: Report) -> str:
     found = report.machine
-    broken = (
-        "" if report.complete else "\n\n**This run was broken off; what it had found is here.**"
-    )
+    note = f"\n\n**{report.note}**" if report.note else ""
     return (
         f"`{found.command}`, {found.minutes:.0f} minutes; {found.cores} cores ({found.processor}),"
         f" {found.memory_gib:.0f} GiB, kernel {found.kernel}; load average"
         f" {found.load_before:.1f} before and {found.load_after:.1f} after."
-        f" {found.versions}.{broken}\n\n"
+        f" {found.versions}.{note}\n\n"
     )
 
 

@@ -59,8 +59,8 @@ def test_the_machine_its_load_and_the_command_are_named(told: str) -> None:
 
 
 def test_a_run_that_was_broken_off_says_so() -> None:
-    assert "broken off" in page.render(replace(REPORT, complete=False))
-    assert "broken off" not in page.render(REPORT)
+    report = replace(REPORT, note="This run was broken off.")
+    assert "\n\n**This run was broken off.**\n" in page.render(report)
 
 
 def test_a_wrapper_row_shows_what_the_front_adds_in_each_pair() -> None:
