@@ -19,7 +19,7 @@ MACHINE = Machine(2, 24.0, "a processor", "6.1", 0.25, 1.5, "make bench", 3.0, "
 
 def move(seconds: float, by: str, cell: Cell = CELL, why: str = "") -> Move:
     found = {"freeze": seconds, "gap": seconds + 0.1, "sample_spacing": 0.005, "own": 0.05}
-    return Move(Turn(0, cell, by), {} if why else found, why)
+    return Move(Turn(0, cell, by), found, why)
 
 
 MOVES = (
@@ -73,6 +73,6 @@ def test_the_csv_has_every_move_and_the_reason_of_each_failure(tmp_path: Path) -
     rows.write_csv(tmp_path / "all.csv", MOVES)
     with (tmp_path / "all.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
-    assert [item["freeze"] for item in found] == ["0.6000", "0.4000", "0.5000", "0.4000", ""]
+    assert [item["freeze"] for item in found] == ["0.6000", "0.4000", "0.5000", "0.4000", "0.0000"]
     assert [item["by"] for item in found] == ["podferry"] * 3 + ["hand", "podferry"]
     assert found[-1]["failure"] == "RolledBack: because"
