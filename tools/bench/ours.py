@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import dataclass
@@ -65,8 +66,10 @@ def _observed(world: World, cell: Cell) -> dict[str, float]:
         raise BenchError(f"{status['phase']}: {_why(status)}")
     if len(gap.processes(samples)) != 1:
         raise BenchError(f"{len(gap.processes(samples))} processes answered; one was expected")
-    told = _told(world, ended["metadata"]["uid"], asked)
-    parts = share.parts(told.source, told.target, told.marks, told.stages)
+    told = _told(world, ended, asked)
+    parts: dict[str, float] = {}
+    with contextlib.suppress(LookupError):  # a part that nobody told of leaves the freeze itself
+        parts = share.parts(told.source, told.target, told.marks, told.stages)
     measured = status["measured"]
     return {
         "freeze": float(measured["freezeSeconds"]),
@@ -74,11 +77,10 @@ def _observed(world: World, cell: Cell) -> dict[str, float]:
         "sample_spacing": gap.spacing(samples),
         "prepare": float(told.source["frozenAt"]) - asked,
         "total": float(measured["totalSeconds"]),
-        "own": share.own(parts),
+        "dump": float(measured["dumpSeconds"]),
+        "restore": float(measured["restoreSeconds"]),
+        **({"own": share.own(parts), "pause": parts["pause"]} if parts else {}),
         **{f"part_{name}": seconds for name, seconds in parts.items()},
-        "pause": parts["pause"],
-        "dump": parts["dump"],
-        "restore": parts["restore"],
         **extra,
     }
 
@@ -111,13 +113,14 @@ class _Told:
     stages: share.Stages
 
 
-def _told(world: World, uid: str, since: float) -> _Told:
-    """What both agents and the wrapper left about the first attempt of a Migration."""
+def _told(world: World, ended: dict[str, Any], since: float) -> _Told:
+    """What both agents and the wrapper left about the last attempt of a Migration."""
+    uid, attempt = str(ended["metadata"]["uid"]), int(ended["status"]["attempt"])
     sides = {}
     for role, node in (("source", workload.SOURCE), ("target", workload.TARGET)):
-        path = f"{layout.side_dir(uid, 1, role)}/observed.json"
+        path = f"{layout.side_dir(uid, attempt, role)}/observed.json"
         sides[role] = json.loads(world.path(node, path).read_text())["facts"]
-    folder = world.path(workload.TARGET, layout.side_dir(uid, 1, "target"))
+    folder = world.path(workload.TARGET, layout.side_dir(uid, attempt, "target"))
     names = {
         "restored-replacement.json": "restored",
         "restored-rehearsal.json": "restored",

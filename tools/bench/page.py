@@ -213,7 +213,8 @@ def _share(report: Report) -> list[list[str]]:
     table = [["owner", "memory", "copy", "n", "**ours**", *names]]
     for cell in report.cells:
         own = rows.values(report.moves, cell, "podferry", "own")
-        cells = [_milliseconds(own, bold=True)]
+        untold = rows.values(report.moves, cell, "podferry", "freeze") and not own
+        cells = ["not told by the agents" if untold else _milliseconds(own, bold=True)]
         cells += [
             _milliseconds(rows.values(report.moves, cell, "podferry", f"part_{name}"))
             for name in names
