@@ -180,6 +180,7 @@ def _start_page_server(hand: Hand) -> None:
 def _dump(hand: Hand) -> None:
     """Stream to the target's page server, or return once criu serves pages."""
     where = ("--image-path", FOLDER, "--work-path", f"{FOLDER}/work", hand.container)
+    # The client connects all the time, and without a shield some connection is always half made.
     argv = (*_RUNC, "checkpoint", "--leave-running", "--tcp-skip-in-flight", *_FIXED)
     if not hand.lazy:
         address = hand.world.node_ip(workload.TARGET)
