@@ -1,8 +1,8 @@
 """Memory of our processes: what they hold when idle, and the source's peak during a move.
 
 Reads /proc and cgroups of this machine, where the lab's processes are seen like any other. criu,
-runc and the dead-man are started by the agent and stay in its container's cgroup, so that group is
-what podferry costs a node.
+runc and the dead-man are started by the agent: in its container's cgroup, or in a group of the node
+that outlives it. Both together are what podferry costs a node.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The cgroup of one container."""
+    """One container's cgroup, and for an agent the node's group of what it started detached."""
 
-    procs: Path
-    usage: Path
+    folders: tuple[Path, ...]
+    usage: str
+    """Name of the file that says what a folder is charged [bytes]."""
 
     @staticmethod
     def of_pid(pid: int) -> Group:
@@ -43,26 +44,35 @@ class Group:
         for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if "memory" in controllers.split(","):
-                place = Path(f"/sys/fs/cgroup/memory{path}")
-                return Group(place / "cgroup.procs", place / "memory.usage_in_bytes")
+                return Group((Path(f"/sys/fs/cgroup/memory{path}"),), "memory.usage_in_bytes")
             if not controllers:
                 unified = path
-        place = Path(f"/sys/fs/cgroup{unified}")
-        return Group(place / "cgroup.procs", place / "memory.current")
+        return Group((Path(f"/sys/fs/cgroup{unified}"),), "memory.current")
+
+    @staticmethod
+    def of_agent(pid: int) -> Group:
+        """An agent's group and the group `podferry` of its node (agent/ops/host.py)."""
+        own = Group.of_pid(pid)
+        node = Path(str(own.folders[0]).partition("/kubepods")[0])
+        return Group((*own.folders, node / "podferry"), own.usage)
 
     def read(self) -> Usage:
         """Its usage now.
 
         A process between fork and exec shows its parent's memory and command line: counted once.
         """
-        rss, seen = 0, set()
-        for pid in self.procs.read_text().split():
-            with contextlib.suppress(OSError, IndexError):  # ended meanwhile
-                line = Path(f"/proc/{pid}/cmdline").read_bytes()
-                if line not in seen:
-                    rss += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-                seen.add(line)
-        return Usage(rss, int(self.usage.read_text()))
+        rss, charged, seen = 0, 0, set()
+        for folder in self.folders:
+            if not folder.exists():
+                continue  # nothing was started detached on this node yet
+            charged += int((folder / self.usage).read_text())
+            for pid in (folder / "cgroup.procs").read_text().split():
+                with contextlib.suppress(OSError, IndexError):  # ended meanwhile
+                    line = Path(f"/proc/{pid}/cmdline").read_bytes()
+                    if line not in seen:
+                        rss += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
+                    seen.add(line)
+        return Usage(rss, charged)
 
 
 def find(lab_cgroup: str, word: str) -> list[int]:

@@ -54,7 +54,7 @@ def _observed(world: World, cell: Cell) -> dict[str, float]:
     client = Client(world, service(world, NAME), workload.PORT)
     try:
         client.wait_for_answers(AFTER_ANSWERS)
-        peak = memory.Peak(memory.Group.of_pid(agent))
+        peak = memory.Peak(memory.Group.of_agent(agent))
         asked = time.time()
         ended = _request(world, cell)
         extra = peak.stop()

@@ -68,9 +68,9 @@ Resident sets in MiB; in parentheses what the kernel charges the container, page
 """
 
 EXTRA = """
-The source's extra memory during a move: the most that the processes of its agent's container
-(agent, runc, criu, dead-man) held above what they held before the request, in MiB: median (most),
-sampled {rate} times a second. Floor <= 64 MiB, goal <= 32 MiB.
+The source's extra memory during a move: the most that the agent and all that it starts (runc, criu,
+dead-man, tools) held above what they held before the request, in MiB: median (most), sampled up to
+{rate} times a second. Floor <= 64 MiB, goal <= 32 MiB.
 
 """
 
