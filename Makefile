@@ -39,8 +39,8 @@ image: setup ## the container image of controller and agent, without Docker
 demo: setup ## move a running service between two real nodes and show what its client saw
 	@$(VENV)/bin/podferry demo
 
-bench: setup ## measure real moves of several sizes; writes docs/reference/benchmarks.md
-	@$(PY) tools/bench.py
+bench: setup ## moves beside the same by hand, some 25 minutes; writes docs/reference/benchmarks.md (BENCH=--quick)
+	@$(PY) -m tools.bench $(BENCH)
 
 clean: ## remove the virtual environment and the tools' caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
