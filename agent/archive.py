@@ -24,6 +24,7 @@ MAX_MEMBERS = 2_000_000
 _OPAQUE_XATTRS = ("trusted.overlay.opaque", "user.overlay.opaque")
 _REFUSED_XATTRS = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
 _BLOCK = 65536
+_SELF = "."
 _DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -44,7 +45,7 @@ def pack(root: str, out: IO[bytes], *, overlay: bool = False) -> Packed:
     """Write everything below `root` as a pax tar stream.
 
     Args:
-        root: folder whose content (not itself) is packed; its own mode is not carried.
+        root: folder that is packed; its own mode, owner and time come first, under the name ".".
         out: writable binary stream, not closed here.
         overlay: `root` is an overlay upperdir: whiteouts and opaque folders are kept as marks.
 
@@ -56,6 +57,7 @@ def pack(root: str, out: IO[bytes], *, overlay: bool = False) -> Packed:
     """
     entries = size = 0
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
+        tar.addfile(_own(tar, root))
         for path, name in _walk(root):
             info = tar.gettarinfo(path, arcname=name)
             if info is None:  # a socket
@@ -70,6 +72,14 @@ def pack(root: str, out: IO[bytes], *, overlay: bool = False) -> Packed:
             else:
                 tar.addfile(info)
     return Packed(entries, size)
+
+
+def _own(tar: tarfile.TarFile, root: str) -> tarfile.TarInfo:
+    """The packed folder itself: a program may have closed its volume to others (mode 0700)."""
+    info = tar.gettarinfo(root, arcname=_SELF)
+    info.uname = info.gname = ""
+    _mark(root, info, overlay=False)
+    return info
 
 
 def _open_nofollow(path: str, flags: int) -> int:
@@ -241,8 +251,12 @@ class _Target:
     def consume(self, stream: IO[bytes]) -> Packed:
         """Unpack all entries, then give folders their owner, mode and time."""
         entries = size = 0
+        own: tarfile.TarInfo | None = None
         with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as tar:
             for info in tar:
+                if info.name == _SELF and info.isdir():
+                    own = info
+                    continue
                 entries += 1
                 if entries > MAX_MEMBERS:
                     raise ArchiveError(f"more than {MAX_MEMBERS} entries")
@@ -258,6 +272,8 @@ class _Target:
                     os.close(folder)
             finally:
                 os.close(parent)
+        if own is not None:
+            self._finish(self._root, own)
         return Packed(entries, size)
 
     def _open_parent(self, parts: list[str]) -> int:
@@ -322,12 +338,12 @@ class _Target:
                 self._finish(out.fileno(), info)
         elif info.issym():
             os.symlink(info.linkname, name, dir_fd=parent)
-            os.chown(name, info.uid, info.gid, dir_fd=parent, follow_symlinks=False)
+            self._finish_name(info, parent, name)
         elif info.islnk():
             self._hard_link(info, parent, name)
         elif info.isfifo():
             os.mkfifo(name, 0o600, dir_fd=parent)
-            os.chown(name, info.uid, info.gid, dir_fd=parent, follow_symlinks=False)
+            self._finish_name(info, parent, name)
             os.chmod(name, info.mode & 0o7777, dir_fd=parent)
         else:
             raise ArchiveError(f"{info.name!r} has the unknown type {info.type!r}")
@@ -345,6 +361,12 @@ class _Target:
             os.close(folder)
 
     @staticmethod
+    def _finish_name(info: tarfile.TarInfo, parent: int, name: str) -> None:
+        """Owner and time of what cannot be opened without following or waiting."""
+        os.chown(name, info.uid, info.gid, dir_fd=parent, follow_symlinks=False)
+        os.utime(name, ns=_times(info), dir_fd=parent, follow_symlinks=False)
+
+    @staticmethod
     def _finish(descriptor: int, info: tarfile.TarInfo) -> None:
         """Owner first, then mode: chown clears setuid, and a mode says who may be that user."""
         os.fchown(descriptor, info.uid, info.gid)
@@ -352,8 +374,13 @@ class _Target:
         for key, value in info.pax_headers.items():
             if key.startswith(XATTR):
                 _set_xattr(descriptor, key.removeprefix(XATTR), value)
-        nanoseconds = int(float(info.mtime) * 1e9)
-        os.utime(descriptor, ns=(nanoseconds, nanoseconds))
+        os.utime(descriptor, ns=_times(info))
+
+
+def _times(info: tarfile.TarInfo) -> tuple[int, int]:
+    """Access and change time [ns]; the stream has the latter only."""
+    nanoseconds = int(float(info.mtime) * 1e9)
+    return nanoseconds, nanoseconds
 
 
 def _set_xattr(descriptor: int, name: str, value: Any) -> None:

@@ -141,11 +141,11 @@ class Engine:
         resuming = side is not None and side.has("RESUMING", "RESUMED")
         before = side.state if side else None
         ruling, state = machine.rule(before, order, highest=highest, resuming=resuming)
+        if state is not before:
+            self._store.save(state)  # first: an order that is not durable was not accepted
         if side is None:
             side = self._add(state)
-        if state is not before:
-            side.state = state
-            self._store.save(state)
+        side.state = state
         if ruling is Ruling.WORK:
             log.info("order accepted", **_words(order))
             working = before is not None and before.observed.progress is Progress.WORKING
@@ -214,8 +214,20 @@ class Engine:
         else:
             log.info("stage reached", **_words(side.order))
             observed = replace(observed, stage=stage, progress=Progress.REACHED, error=None)
+        try:
+            self._store.save_observed(observed)
+        except OSError as problem:
+            log.error("stage not durable", **_words(side.order), error=str(problem))
+            words = (
+                f"the end of stage {stage} could not be written to {side.folder}: {problem};"
+                " free space on that file system"
+            )
+            observed = replace(
+                side.state.observed,
+                progress=Progress.FAILED,
+                error=error or {"reason": "NotDurable", "message": words},
+            )
         side.state = replace(side.state, observed=observed)
-        self._store.save_observed(observed)
         async with side.changed:
             side.changed.notify_all()
 

@@ -26,10 +26,11 @@ ENDS: dict[Role, frozenset[str]] = {
     Role.SOURCE: frozenset({SourceStage.RELEASED.value, SourceStage.THAWED.value}),
     Role.TARGET: frozenset({TargetStage.FORGOTTEN.value, TargetStage.ABORTED.value}),
 }
-_WAY_BACK: dict[Role, tuple[str, ...]] = {
+WAY_BACK: dict[Role, tuple[str, ...]] = {
     Role.SOURCE: (SourceStage.THAWED.value,),
     Role.TARGET: (TargetStage.DISARMED.value, TargetStage.ABORTED.value),
 }
+"""Stages by which a side gives an attempt up."""
 _RETRIED = (
     ENDS[Role.SOURCE] | ENDS[Role.TARGET] | {TargetStage.RESUMED.value, TargetStage.DISARMED.value}
 )
@@ -139,7 +140,7 @@ def _check_stage(state: SideState, order: Order) -> None:
             f"the {order.role.value} of attempt {order.attempt} ended or ends as"
             f" {state.observed.wanted or here}; stage {order.stage} is not possible any more",
         )
-    back = _WAY_BACK[order.role]
+    back = WAY_BACK[order.role]
     if order.stage in back:
         return
     if here in back or state.observed.wanted in back:

@@ -1,11 +1,12 @@
 """What the agent remembers on disk: orders, observations, the highest attempt of a migration.
 
-Owns: <state>/attempts/<uid>.<attempt>/<role>/{order,observed}.json and <state>/seen/<uid>.
+Owns: <state>/attempts/<uid>.<attempt>/<role>/{order,observed}.json and reserve; <state>/seen/<uid>.
 Never does: decide whether an order is acceptable (`machine`) or work on one (`engine`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -15,10 +16,12 @@ from pathlib import Path
 
 from podferry.agent import files
 from podferry.agent.errors import Refused
-from podferry.agent.machine import ENDS, SideState
+from podferry.agent.machine import ENDS, WAY_BACK, SideState
 from podferry.wire import layout
 from podferry.wire.stages import Observed, Order, Progress, Role
 
+RESERVE_BYTES = 1 << 18
+"""Held by each side until an end or the way back is ordered: that must find room on a full disk."""
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _FOLDER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]{0,63})\.([1-9][0-9]{0,8})")
 
@@ -31,6 +34,15 @@ def check_key(migration: str, attempt: int) -> None:
             f"{migration!r} attempt {attempt} is not a migration uid with an attempt from 1",
             status=400,
         )
+
+
+def _reserve(path: str) -> None:
+    """Take disk for `RESERVE_BYTES`. Raises OSError ENOSPC where there is none."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 class Store:
@@ -46,13 +58,18 @@ class Store:
         return layout.side_dir(migration, attempt, role.value, state=self.state)
 
     def save(self, side: SideState) -> None:
-        """Make an accepted order and its observation durable, the order first."""
+        """Make an accepted order and its observation durable, the order first. Raises OSError."""
         order = side.order
         folder = self.folder(order.migration, order.attempt, order.role)
         if not os.path.isdir(folder):
             os.makedirs(folder, mode=0o700, exist_ok=True)
             files.sync_folder(os.path.dirname(folder))
             files.sync_folder(f"{self.state}/attempts")
+        if order.stage in ENDS[order.role] or order.stage in WAY_BACK[order.role]:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{folder}/reserve")
+        elif not os.path.exists(f"{folder}/order.json"):
+            _reserve(f"{folder}/reserve")
         if self.highest(order.migration) < order.attempt:
             files.write_text(f"{self.state}/seen/{order.migration}", str(order.attempt))
         files.write_json(f"{folder}/order.json", order.to_dict())

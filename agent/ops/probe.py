@@ -16,6 +16,7 @@ _PLAIN_DEVICES = re.compile(
     r"^/dev/(null|zero|full|random|urandom|shm/.*|pts/ptmx|ptmx)( \(deleted\))?$"
 )
 _TERMINAL = re.compile(r"^/dev/(pts/\d+|tty.*|console)")
+_NO_MPTCP = "turn it off (Go: GODEBUG=multipathtcp=0)"
 _ESTABLISHED = "01"
 _PAGE = 4096
 
@@ -84,7 +85,13 @@ def _descriptors(folder: Path, pid: int, seen: _Seen) -> None:
         except OSError:
             continue
         seen.open_files += 1
-        if "io_uring" in target:
+        if target.startswith("socket:") and _is_mptcp(entry):
+            seen.block(
+                "MPTCP",
+                f"process {pid} has an MPTCP socket open (fd {entry.name}), which CRIU cannot dump;"
+                f" {_NO_MPTCP}",
+            )
+        elif "io_uring" in target:
             seen.block(
                 "IOUring",
                 f"process {pid} uses io_uring, which CRIU cannot dump; turn it off (Node.js:"
@@ -102,6 +109,13 @@ def _descriptors(folder: Path, pid: int, seen: _Seen) -> None:
             seen.block("UnsupportedResource", f"process {pid} has {target} open (fd {entry.name})")
 
 
+def _is_mptcp(entry: Path) -> bool:
+    """Asked of the socket itself: `net/protocols` counts it only once it is bound or connected."""
+    with contextlib.suppress(OSError):
+        return os.getxattr(entry, "system.sockprotoname").startswith(b"MPTCP")
+    return False
+
+
 def _connections(net: Path) -> int:
     count = 0
     for name in ("tcp", "tcp6"):
@@ -112,13 +126,12 @@ def _connections(net: Path) -> int:
 
 
 def _protocols(net: Path, seen: _Seen) -> None:
-    """`sockets` per protocol; MPTCP ones are listed nowhere else without its diag module."""
+    """`sockets` per protocol: also those that belong to no process, which wait to be accepted."""
     with contextlib.suppress(OSError):
         for line in (net / "protocols").read_text().splitlines()[1:]:
             fields = line.split()
             if fields and fields[0].startswith("MPTCP") and int(fields[2]) > 0:
                 seen.block(
                     "MPTCP",
-                    f"{fields[2]} MPTCP socket(s) in use, which CRIU cannot dump; turn it off"
-                    " (Go: GODEBUG=multipathtcp=0)",
+                    f"{fields[2]} MPTCP socket(s) in use, which CRIU cannot dump; {_NO_MPTCP}",
                 )

@@ -11,7 +11,7 @@ import pytest
 from podferry.cli import demo_world
 from podferry.cli.install import Kubectl
 from podferry.lab.cluster.model import Lab
-from tests.lab import tools_image
+from tests.lab import odd_image, tools_image
 from tests.lab.cluster import Cluster, podferry_lab, why_not
 from tests.lab.moves import Moves
 
@@ -41,6 +41,16 @@ def ferry(lab: Cluster) -> Cluster:
     world = demo_world.World(lab.lab, Kubectl.of_lab(lab.name))
     demo_world.install(world, lambda _line: None)
     return lab
+
+
+@pytest.fixture(scope="session")
+def odd(lab: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of the image of `odd_image`, loaded into the session's lab."""
+    folder = tmp_path_factory.mktemp("odd")
+    (folder / "root").mkdir()
+    odd_image.write(folder / "odd.tar", folder / "root")
+    lab.load_image(folder / "odd.tar")
+    return odd_image.NAME
 
 
 @pytest.fixture

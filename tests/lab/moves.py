@@ -80,14 +80,16 @@ class Moves:
         self.kubectl("wait", "--for=create", "pod", "-l", f"app={name}", "--timeout=60s")
         self.kubectl("wait", "--for=condition=Ready", "pod", "-l", f"app={name}",
                      "--timeout=60s")  # fmt: skip
-        self._listens(self.pod(name)["metadata"]["name"])
+        # It fills its memory first: without a probe its pod is Ready before it listens.
+        self.says(self.pod(name), " ready ")
         return self.pod(name)
 
-    def _listens(self, pod: str) -> None:
-        """It fills its memory first: without a probe its pod is Ready before it listens."""
+    def says(self, pod: dict[str, Any], words: str) -> None:
+        """Return once the log of a pod has these words."""
+        name = pod["metadata"]["name"]
         deadline = time.monotonic() + 60
-        while " ready " not in self.kubectl("logs", pod):
-            assert time.monotonic() < deadline, f"{pod} does not say that it is ready"
+        while words not in self.kubectl("logs", name):
+            assert time.monotonic() < deadline, f"{name} does not say {words!r}"
             time.sleep(0.2)
 
     def pod(self, app: str) -> dict[str, Any]:
@@ -95,6 +97,14 @@ class Moves:
         found: list[dict[str, Any]] = self.get("pods", "-l", f"app={app}")["items"]
         assert len(found) == 1, [item["metadata"]["name"] for item in found]
         return found[0]
+
+    def gone(self, pod: dict[str, Any]) -> None:
+        """Return once this very pod does not exist any more; another may have its name."""
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        path = "jsonpath={.metadata.uid}"
+        now = self.kubectl("get", "pod", name, "-o", path, "--ignore-not-found")
+        if now == uid:
+            self.kubectl("wait", "--for=delete", f"pod/{name}", "--timeout=60s")
 
     def ask(self, pod: dict[str, Any], word: str) -> list[str]:
         """One answer of the counter, asked from the control plane's network."""
@@ -109,11 +119,16 @@ class Moves:
         found, expected = self.ask(pod, "sum")
         return Answer(boot, int(number), found, expected)
 
+    @staticmethod
+    def migration(kind: str, workload_name: str, name: str, **spec: Any) -> dict[str, Any]:
+        """The manifest of a Migration."""
+        ref = {"kind": kind, "name": workload_name}
+        return {"apiVersion": "podferry.dev/v1alpha1", "kind": "Migration",
+                "metadata": {"name": name}, "spec": {"workloadRef": ref, **spec}}  # fmt: skip
+
     def request(self, kind: str, workload_name: str, name: str, **spec: Any) -> str:
         """Create a Migration; returns what kubectl said, also when it was refused."""
-        ref = {"kind": kind, "name": workload_name}
-        raw = {"apiVersion": "podferry.dev/v1alpha1", "kind": "Migration",
-               "metadata": {"name": name}, "spec": {"workloadRef": ref, **spec}}  # fmt: skip
+        raw = self.migration(kind, workload_name, name, **spec)
         return self.kubectl("create", "-f", "-", stdin=json.dumps(raw), check=False)
 
     def ended(self, name: str) -> dict[str, Any]:
@@ -134,3 +149,18 @@ def why(status: dict[str, Any]) -> str:
     """Reason of the end."""
     found = {item["type"]: item for item in status["conditions"]}
     return str(found["Succeeded"]["reason"])
+
+
+def refusal(migration: dict[str, Any]) -> tuple[str, str]:
+    """Reason and message of a Migration that was refused before anything was touched."""
+    status = migration["status"]
+    found = {item["type"]: item for item in status["conditions"]}
+    assert status["phase"] == "Failed", status
+    assert set(found) == {"Accepted", "Succeeded", "Progressing"}, status
+    assert migration["metadata"].get("finalizers", []) == []
+    accepted = found["Accepted"]
+    assert accepted["status"] == "False"
+    assert (accepted["reason"], accepted["message"]) == (
+        found["Succeeded"]["reason"], found["Succeeded"]["message"],
+    )  # fmt: skip
+    return accepted["reason"], accepted["message"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.moves import OTHER, Moves, why
+from tests.lab.moves import Moves, why
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -34,13 +34,10 @@ def test_a_pod_that_cannot_be_moved_is_refused(
     untouched(moves, pod)
 
 
-def test_wrong_targets_and_budgets_are_refused(moves: Moves) -> None:
+def test_what_is_not_there_not_built_or_over_budget_is_refused(moves: Moves) -> None:
     pod = moves.start("Pod", "w")
-    home = pod["spec"]["nodeName"]
     cases: list[tuple[str, str, dict[str, Any]]] = [
         ("none", "UnknownWorkload", {}),
-        ("w", "UnknownNode", {"targetNode": "node-z"}),
-        ("w", "TargetIsSource", {"targetNode": home}),
         ("w", "NotSupportedYet", {"copy": "PreCopy"}),
         ("w", "FreezeOverBudget", {"copy": "StopAndCopy", "maxFreezeSeconds": 0.001}),
     ]
@@ -50,21 +47,7 @@ def test_wrong_targets_and_budgets_are_refused(moves: Moves) -> None:
     untouched(moves, pod)
 
 
-def test_a_cordoned_target_is_refused(moves: Moves) -> None:
-    pod = moves.start("Pod", "w")
-    target = OTHER[pod["spec"]["nodeName"]]
-    moves.kubectl("cordon", target)
-    try:
-        status = moves.migrate("Pod", "w", "m", targetNode=target)
-    finally:
-        moves.kubectl("uncordon", target)
-    assert (status["phase"], why(status)) == ("Failed", "TargetCordoned"), status
-    untouched(moves, pod)
-
-
-def test_the_api_server_refuses_absurd_durations_and_a_changed_spec(moves: Moves) -> None:
-    assert "Invalid value" in moves.request("Pod", "w", "m", maxFreezeSeconds=-1)
-    assert "Invalid value" in moves.request("Pod", "w", "m", deadlineSeconds=-5)
+def test_a_spec_cannot_be_changed_but_for_cancel(moves: Moves) -> None:
     moves.migrate("Pod", "none", "m")
     patch = '{"spec":{"targetNode":"node-b"}}'
     said = moves.kubectl("patch", "migration", "m", "--type=merge", "-p", patch, check=False)

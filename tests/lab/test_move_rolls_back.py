@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.moves import OTHER, Moves
+from tests.lab.on_node import left_over
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
@@ -18,16 +19,6 @@ for i in $(seq 3000); do
 done
 exit 1
 """
-
-
-def left_over(moves: Moves, node: str, uid: str, pod_uid: str) -> list[str]:
-    """What one attempt still holds on a node."""
-    script = (
-        f"ls -d /var/lib/podferry/attempts/{uid}.1/*/images 2>/dev/null;"
-        f" ls /var/lib/podferry/blocked 2>/dev/null | grep {pod_uid}; ls /run/podferry/hold;"
-        " pgrep -a criu; true"
-    )
-    return moves.cluster.exec(node, ["sh", "-c", script]).split("\n")
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Job", "StatefulSet", "Pod"])
@@ -55,8 +46,9 @@ def test_a_restore_that_fails_leaves_the_source_running_and_nothing_over(
     if kind == "Job":
         counts = moves.get("job", "w")["status"]
         assert (counts.get("failed", 0), counts.get("active")) == (0, 1), counts
+    migration = moves.get("migration", "m")
     for each in (node, OTHER[node]):
-        assert [line for line in left_over(moves, each, uid, kept["uid"]) if line] == []
+        assert left_over(moves.cluster, each, migration, kept["uid"]) == []
 
 
 def test_a_cancel_before_the_decision_leaves_the_source_running(moves: Moves) -> None:

@@ -197,3 +197,23 @@ def test_an_image_that_is_a_link_is_refused(folders: tuple[Path, Path]) -> None:
     hostile = stream((member("core-1.img", tarfile.SYMTYPE, "/etc/passwd"), b""))
     with pytest.raises(archive.ArchiveError):
         archive.unpack_flat(hostile, str(target))
+
+
+def test_the_folder_itself_keeps_mode_owner_and_time(folders: tuple[Path, Path]) -> None:
+    source, target = folders
+    source.chmod(0o2750)
+    os.utime(source, ns=(5 * 10**9, 5 * 10**9))
+    moved(source, target)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o2750
+    assert target.stat().st_mtime_ns == 5 * 10**9
+
+
+def test_links_and_fifos_keep_their_time(folders: tuple[Path, Path]) -> None:
+    source, target = folders
+    (source / "link").symlink_to("nowhere")
+    os.mkfifo(source / "fifo")
+    for name in ("link", "fifo"):
+        os.utime(source / name, ns=(7 * 10**9, 7 * 10**9), follow_symlinks=False)
+    moved(source, target)
+    for name in ("link", "fifo"):
+        assert (target / name).lstat().st_mtime_ns == 7 * 10**9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,17 @@ def test_mptcp_sockets_block_and_their_absence_does_not(proc: Proc) -> None:
     assert proc.reasons() == []
     proc.protocols(2)
     assert proc.reasons() == ["MPTCP"]
+
+
+def test_an_mptcp_socket_blocks_before_it_is_bound() -> None:
+    protocol = 262  # IPPROTO_MPTCP; net/protocols does not count this one yet
+    try:
+        mine = socket.socket(socket.AF_INET, socket.SOCK_STREAM, protocol)
+    except OSError as error:
+        pytest.skip(f"this kernel has no MPTCP: {error}")
+    with mine:
+        blockers = {item["reason"]: item for item in probe([os.getpid()])["blockers"]}
+        assert f"(fd {mine.fileno()})" in blockers["MPTCP"]["message"]
 
 
 def test_a_traced_process_blocks(proc: Proc) -> None:

@@ -1,0 +1,38 @@
+"""An image with what the plain workload lacks: files to change, a program that CRIU cannot dump.
+
+`/counter` is the lab's own workload; `/holder` is `src/holder.c`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from podferry.lab.images import static, write_docker_archive
+
+NAME = "registry.lab/odd:1"
+FILES = {
+    "etc/overwritten": "as in the image\n",
+    "etc/deleted": "is to go\n",
+    "etc/becomes-a-link": "is to go\n",
+    "opt/kept/file": "stays\n",
+    "opt/gone/file": "goes with its folder\n",
+    "opt/anew/old": "its folder is made anew\n",
+}
+_SOURCES = {
+    "counter": Path(static.__file__).parent / "src" / "counter.c",
+    "holder": Path(__file__).parent / "src" / "holder.c",
+}
+
+
+def write(path: Path, work: Path) -> None:
+    """Write the docker-archive tar; `work` is an empty folder to build in."""
+    for name in ("tmp", "var", "data"):
+        (work / name).mkdir()
+    for name, text in FILES.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(text)
+    for program, source in _SOURCES.items():
+        argv = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s"]
+        subprocess.run([*argv, "-o", str(work / program), str(source)], check=True)
+    write_docker_archive(name=NAME, root=work, out=path, entrypoint=["/counter"], env={})
