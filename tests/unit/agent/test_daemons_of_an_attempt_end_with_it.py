@@ -40,12 +40,19 @@ def started() -> Iterator[list[subprocess.Popen[bytes]]]:
     yield found
     for child in found:
         child.kill()
-        child.wait()
+        child.communicate()
 
 
 def waiting(word: str) -> subprocess.Popen[bytes]:
     """A process that waits for ever, as a daemon in accept() does, with a word in its arguments."""
-    return subprocess.Popen(["sh", "-c", "read -r never", word], stdin=subprocess.PIPE)
+    child = subprocess.Popen(
+        ["sh", "-c", "echo up; read -r never", word],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    child.stdout.readline()  # before it runs, /proc may not show its arguments yet
+    return child
 
 
 @pytest.mark.parametrize("name", ["page-server", "lazy-pages"])
