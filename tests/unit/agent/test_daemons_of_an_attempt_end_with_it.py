@@ -1,4 +1,4 @@
-"""criu's page server and lazy-pages are ended by pid, and only where the pid is proven ours."""
+"""The page receiver and lazy-pages are ended by pid, and only where the pid is proven ours."""
 
 from __future__ import annotations
 
