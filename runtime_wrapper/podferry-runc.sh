@@ -3,6 +3,9 @@
 # Every call but `create` of a pod that is to be restored ends in an exec of the real runc, at the
 # cost of a few file tests. Kept in sh: containerd calls it for each state, exec and kill.
 run=/run/podferry
+# runc looks for criu in our PATH, which is containerd's and may be shorter than the installer's.
+PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
 real=${PODFERRY_RUNC:-}
 if [ -z "$real" ]; then
   if [ -r /opt/podferry/runc-path ]; then read -r real < /opt/podferry/runc-path; else real=runc; fi

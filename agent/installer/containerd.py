@@ -207,12 +207,13 @@ class Containerd:
             way = "SIGTERM, its supervisor started it again"
         began = time.monotonic()
         while time.monotonic() - began < _RESTART_SECONDS:
-            if self.pid() not in (0, before) and self._answers():
+            if self.pid() not in (0, before) and self.answers():
                 return f"{way}, {time.monotonic() - began:.1f} s"
             time.sleep(_POLL_SECONDS)
         raise ConfigRefused(f"containerd was not back {_RESTART_SECONDS:.0f} s after its restart")
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether somebody serves the socket that kubelet uses on an ordinary node."""
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(1)
             try:

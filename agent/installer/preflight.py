@@ -56,10 +56,16 @@ def _has_tls(host: Host) -> bool:
 
 
 def service(containerd_: Containerd) -> Item:
-    """Whether containerd runs."""
+    """Whether containerd runs where we look for it."""
     pid = containerd_.pid()
     if not pid:
         return Item("containerd", "missing", "no containerd runs on this node; start it, try again")
+    if not containerd_.answers():
+        detail = (
+            f"process {pid} does not serve {containerd.SOCKET}; podferry needs a containerd that is"
+            " a service of its own, not the one within k3s, RKE2 or MicroK8s"
+        )
+        return Item("containerd", "missing", detail)
     return Item("containerd", "ok", f"process {pid}, {containerd_.config_path()}")
 
 

@@ -17,8 +17,11 @@ _PLAIN_DEVICES = re.compile(
 )
 _TERMINAL = re.compile(r"^/dev/(pts/\d+|tty.*|console)")
 _NO_MPTCP = "turn it off (Go: GODEBUG=multipathtcp=0)"
-_ESTABLISHED = "01"
 _PAGE = 4096
+_ESTABLISHED, _UNCONNECTED, _LISTEN = "01", "07", "0A"
+_EVERYWHERE = ("00000000", "0" * 32, "0000000000000000FFFF000000000000")
+_LOOPBACK = re.compile(r"(0{16}FFFF0000)?[0-9A-F]{6}7F|0{24}01000000")
+"""127.0.0.0/8, plain or mapped, and ::1, in the byte order of /proc/net on x86 and ARM."""
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ def probe(pids: list[int], *, proc: Path = Path("/proc")) -> dict[str, Any]:
         net = proc / str(pids[0]) / "net"
         connections = _connections(net)
         _protocols(net, seen)
+        _bound(net, seen)
     return {
         "ok": not seen.blockers,
         "blockers": [
@@ -123,6 +127,23 @@ def _connections(net: Path) -> int:
             lines = (net / name).read_text().splitlines()[1:]
             count += sum(1 for line in lines if line.split()[3] == _ESTABLISHED)
     return count
+
+
+def _bound(net: Path, seen: _Seen) -> None:
+    """Servers that named the pod's address: at the target it is another one, and bind fails."""
+    for name, state in (("tcp", _LISTEN), ("tcp6", _LISTEN), ("udp", _UNCONNECTED),
+                        ("udp6", _UNCONNECTED)):  # fmt: skip
+        with contextlib.suppress(OSError):
+            for line in (net / name).read_text().splitlines()[1:]:
+                fields = line.split()
+                address, _, port = fields[1].partition(":")
+                if fields[3] != state or address in _EVERYWHERE or _LOOPBACK.fullmatch(address):
+                    continue
+                seen.block(
+                    "UnsupportedResource",
+                    f"{name} port {int(port, 16)} is bound to an address of this pod, and the pod"
+                    " at the target has another one; bind it to 0.0.0.0 or [::] instead",
+                )
 
 
 def _protocols(net: Path, seen: _Seen) -> None:

@@ -9,6 +9,7 @@ from podferry.api.errors import PreconditionError
 from podferry.api.migration import Endpoint, OwnerRef, WorkloadKind
 from podferry.api.reasons import Reason
 from podferry.controller.core.view import View
+from podferry.wire import names
 
 RawPod = dict[str, Any]
 
@@ -42,7 +43,24 @@ def resolve(view: View) -> Resolved:
             )
     else:
         pod = _pod_of_owner(view, where)
+    _check_template(pod, view.owner)
     return Resolved(pod, _owner(pod, view.owner), _endpoint(pod, view))
+
+
+def _check_template(pod: RawPod, owner: dict[str, Any] | None) -> None:
+    """Only a pod with the label meets our webhook, and any other would start as a second copy."""
+    reference = controller_of(pod)
+    template = ((owner or {}).get("spec") or {}).get("template")
+    if not reference or template is None:
+        return
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if labels.get(names.LABEL_MIGRATABLE) != "true":
+        raise PreconditionError(
+            Reason.NOT_OPTED_IN,
+            f"the template of {reference['kind']} {reference['name']} lacks the label"
+            f' {names.LABEL_MIGRATABLE}: "true": what it makes in place of pod'
+            f" {pod['metadata']['name']} would start as a second copy; put the label there",
+        )
 
 
 def _pod_of_owner(view: View, where: str) -> RawPod:
@@ -61,10 +79,10 @@ def _pod_of_owner(view: View, where: str) -> RawPod:
             Reason.NOT_RUNNING, f"{where} has no running pod; wait for one, or start it"
         )
     if len(mine) > 1:
-        names = ", ".join(sorted(pod["metadata"]["name"] for pod in mine)[:5])
+        several = ", ".join(sorted(pod["metadata"]["name"] for pod in mine)[:5])
         raise PreconditionError(
             Reason.AMBIGUOUS_WORKLOAD,
-            f"{where} has {len(mine)} pods ({names}); name the one to move as pod/NAME",
+            f"{where} has {len(mine)} pods ({several}); name the one to move as pod/NAME",
         )
     return mine[0]
 

@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+from podferry.controller.core import restored
 from podferry.wire import names
 
 RawPod = dict[str, Any]
@@ -52,7 +53,7 @@ def rehearsal(source: RawPod, *, uid: str, attempt: int, node: str) -> RawPod:
     kept = {
         key: value
         for key, value in (metadata.get("annotations") or {}).items()
-        if not key.startswith("podferry.dev/")
+        if not key.startswith("podferry.dev/") and key not in restored.PER_SANDBOX
     }
     had = {
         "name": metadata["name"],
@@ -79,6 +80,7 @@ def final(proven: RawPod, *, uid: str, attempt: int, node: str) -> RawPod:
     pod["metadata"]["labels"] = had["labels"]
     pod["metadata"]["annotations"] = {**had["annotations"], **pod["metadata"]["annotations"]}
     pod["spec"]["restartPolicy"] = had["restartPolicy"]
+    restored.adapt(pod["spec"], pulled=True)
     gates = pod["spec"].setdefault("readinessGates", [])
     if not any(gate.get("conditionType") == names.READINESS_GATE for gate in gates):
         gates.append({"conditionType": names.READINESS_GATE})

@@ -24,6 +24,8 @@ from podferry.wire.stages import Progress, SourceStage, TargetStage
 
 LOST_TARGET_SECONDS = 10.0
 """A target whose agent is silent cannot resume without a verdict; the source need not wait."""
+LATE_THAW_SECONDS = 15.0
+"""A thaw takes milliseconds; after that long a person should know that a workload stands still."""
 POLL_SECONDS = 0.2
 
 
@@ -53,11 +55,30 @@ def advance(view: View) -> Step:
     if not _target_is_out(view):
         return Step(status, (orders.target(view, status, TargetStage.DISARMED),), POLL_SECONDS)
     if _source_pod(view) is not None and not _source_is_awake(view):
-        return Step(status, (orders.source(view, status, SourceStage.THAWED),), POLL_SECONDS)
+        return _thaw(view)
     left = _give_back(view) or _let_target_go(view) or _destroy(view) or _remove_target(view)
     if left:
         return Step(status, tuple(left), POLL_SECONDS)
     return _end(view)
+
+
+def _thaw(view: View) -> Step:
+    """Ask again until it is awake; say so when that takes too long, for it may stand still."""
+    status = view.migration.status
+    order = orders.source(view, status, SourceStage.THAWED)
+    if seconds_since(status.decided_at, view.now) < LATE_THAW_SECONDS:
+        return Step(status, (order,), POLL_SECONDS)
+    end, error = status.source, (view.source.error if view.source else None) or {}
+    assert end is not None
+    message = (
+        f"pod {end.pod} on {end.node} may still be frozen:"
+        f" {error.get('message') or 'its agent has not said that it is awake'}; it is asked again"
+        f" until it is. See the agent's pod on {end.node}"
+    )
+    draft = Draft(view.migration, view.now)
+    draft.progress(Phase.ROLLING_BACK, Reason.SOURCE_NOT_THAWED, message)
+    event = RecordEvent("Warning", Reason.SOURCE_NOT_THAWED.value, message, end.pod, end.uid)
+    return Step(draft.value, (event, order), POLL_SECONDS)
 
 
 def _target_is_out(view: View) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from podferry.api.migration import Decision, Migration
 from podferry.api.reasons import TERMINAL, Phase
+from podferry.controller.core import restored
 from podferry.controller.core.pods import ROLE_FINAL, ROLE_REPLACEMENT, pin_to_node
 from podferry.wire import names
 
@@ -145,6 +146,8 @@ def patched(pod: dict[str, Any], plan: Plan, token: str) -> dict[str, Any]:
     annotations[names.ANNOTATION_CLAIM] = token
     annotations[names.ANNOTATION_MIGRATION] = plan.claim.uid
     pin_to_node(new["spec"], status.target.node)
+    # A kept name was rehearsed on this node; a replacement is the first to need the image there.
+    restored.adapt(new["spec"], pulled=plan.role == ROLE_FINAL)
     gates = new["spec"].setdefault("readinessGates", [])
     if not any(gate.get("conditionType") == names.READINESS_GATE for gate in gates):
         gates.append({"conditionType": names.READINESS_GATE})
@@ -159,6 +162,7 @@ def json_patch(old: dict[str, Any], new: dict[str, Any]) -> JsonPatch:
         ("spec", "runtimeClassName"),
         ("spec", "affinity"),
         ("spec", "readinessGates"),
+        ("spec", "containers"),
     ):
         before, after = old[parent].get(name), new[parent].get(name)
         if before != after:

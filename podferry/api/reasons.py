@@ -96,6 +96,7 @@ class Reason(StrEnum):
     AGENT_UNREACHABLE = "AgentUnreachable"
     TARGET_UNREACHABLE_AFTER_COMMIT = "TargetUnreachableAfterCommit"
     TARGET_NEVER_RAN = "TargetNeverRan"
+    SOURCE_NOT_THAWED = "SourceNotThawed"
 
     CHECKS_PASSED = "ChecksPassed"
     PREPARING_TARGET = "PreparingTarget"

@@ -66,6 +66,7 @@ def check_target(
     findings += agent
     if not agent and source.facts is not None:
         findings += [*_runtime(source, target), *_processor(source, target)]
+        findings += _clocks(target)
     if post_copy:
         findings += _userfaultfd(target, "target")
     return [*findings, *_placement(pod, target), *_memory(pod, target)]
@@ -179,6 +180,17 @@ def _runtime(source: NodeView, target: NodeView) -> Iterator[Finding]:
                 f" node {source.name}: images of a newer one may not be readable; upgrade {tool}"
                 f" on {target.name} to {here} or later",
             )
+
+
+def _clocks(target: NodeView) -> Iterator[Finding]:
+    """criu restores CLOCK_MONOTONIC by a time namespace; without one it is the target's own."""
+    if target.facts is not None and target.facts.get("timeNamespaces") is False:
+        yield Finding(
+            Reason.NODE_NOT_CAPABLE,
+            f"the kernel of target node {target.name} has no time namespaces: timers of the program"
+            " would stall or all fire at once; choose a target with CONFIG_TIME_NS (Linux 5.6 or"
+            " later)",
+        )
 
 
 def _processor(source: NodeView, target: NodeView) -> Iterator[Finding]:

@@ -70,6 +70,7 @@ def _ownership(pod: RawPod) -> Iterator[Finding]:
 
 def _opted_in(pod: RawPod) -> Iterator[Finding]:
     found = (pod.get("spec") or {}).get("runtimeClassName")
+    label = ((pod.get("metadata") or {}).get("labels") or {}).get(names.LABEL_MIGRATABLE)
     if found != names.RUNTIME_CLASS:
         yield Finding(
             Reason.NOT_OPTED_IN,
@@ -77,6 +78,14 @@ def _opted_in(pod: RawPod) -> Iterator[Finding]:
             f" {names.RUNTIME_CLASS}; put the label {names.LABEL_MIGRATABLE}:"
             ' "true" on the pod (in the template of its owner) and re-create it: it counts at'
             " creation only",
+        )
+    elif label != "true":
+        yield Finding(
+            Reason.NOT_OPTED_IN,
+            f"{title(pod)} runs under the RuntimeClass {found} but lacks the label"
+            f' {names.LABEL_MIGRATABLE}: "true", by which a pod that takes its place is known: a'
+            " second copy would start beside it; put the label on the pod (in the template of its"
+            " owner) and re-create it",
         )
 
 

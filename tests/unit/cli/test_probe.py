@@ -16,7 +16,12 @@ from tests.unit.cli.test_nodes import FACTS, publish
 
 PODS = "/api/v1/namespaces/shop/pods"
 POD: Object = {
-    "metadata": {"name": "web-1", "namespace": "shop", "uid": "u1"},
+    "metadata": {
+        "name": "web-1",
+        "namespace": "shop",
+        "uid": "u1",
+        "labels": {"podferry.dev/migratable": "true"},
+    },
     "spec": {
         "nodeName": "node-a",
         "runtimeClassName": "podferry",

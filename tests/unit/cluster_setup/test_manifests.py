@@ -71,6 +71,12 @@ def test_the_agent_is_never_killed_for_its_memory_and_runs_on_every_node() -> No
     assert pod["priorityClassName"] == "system-node-critical"
 
 
+def test_the_agent_has_a_share_of_a_full_node() -> None:
+    pod = one("DaemonSet", "podferry-agent")["spec"]["template"]["spec"]
+    requests = pod["containers"][0]["resources"]["requests"]
+    assert int(requests["cpu"].removesuffix("m")) >= 100
+
+
 def rules() -> list[Object]:
     cluster = one("ClusterRole", "podferry-controller")["rules"]
     own = one("Role", "podferry-controller")["rules"]

@@ -128,10 +128,12 @@ class FakeHost(Host):
 
 
 class FakeContainerd(Containerd):
-    """It answers as soon as its process is there."""
+    """It answers as soon as its process is there, unless its socket is elsewhere."""
 
-    def _answers(self) -> bool:
-        return True
+    elsewhere = False
+
+    def answers(self) -> bool:
+        return not self.elsewhere
 
 
 def installer(host: FakeHost) -> Installer:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from podferry.agent.installer import run
-from tests.unit.agent.installer.nodes import CONFIG, FakeHost, installer
+from tests.unit.agent.installer.nodes import CONFIG, FakeContainerd, FakeHost, installer
 
 
 def refused(host: FakeHost, capsys: pytest.CaptureFixture[str]) -> str:
@@ -56,6 +56,15 @@ def test_without_a_running_containerd_nothing_is_written(
 ) -> None:
     host.end(100)
     assert "containerd  missing  no containerd runs" in refused(host, capsys)
+
+
+def test_a_containerd_with_another_socket_is_refused_before_anything_is_written(
+    host: FakeHost, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeContainerd, "elsewhere", True)
+    out = refused(host, capsys)
+    assert "does not serve /run/containerd/containerd.sock" in out
+    assert "k3s" in out
 
 
 def test_a_drop_in_that_would_change_anything_else_is_rolled_back(

@@ -25,7 +25,7 @@ from podferry.controller.runtime.metrics import Metrics
 from podferry.controller.runtime.observe import Observations
 from podferry.controller.runtime.reconciler import Codec, NotLeading, Reconciler
 from podferry.kube import errors, paths
-from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.apiserver import FakeApiServer, Recorded, Refused
 
 MOVE = paths.migrations("default", "move")
 DETACH = actions.DetachSource("default", "web", "uid", ("pod-template-hash",))
@@ -153,6 +153,33 @@ async def test_a_conflict_on_the_status_means_that_no_action_runs(world: World) 
         await world.reconciler.reconcile("default", "move")
     assert world.executor.done == []
     assert world.phase() == ""
+
+
+@pytest.mark.parametrize("landed", [True, False])
+async def test_a_decision_without_an_answer_is_read_again_before_anything_is_done(
+    world: World, landed: bool
+) -> None:
+    decided = MigrationStatus(phase="Committed", attempt=1, decision=Decision.COMMITTED)
+    world.step.append(Step(decided, (DELETE,), decides=True))
+
+    def lose(seen: Recorded) -> Refused | None:
+        if seen.method != "PATCH":
+            return None
+        if landed:
+            world.server.patch(MOVE, {"status": seen.body["status"]})
+        return Refused(504, "Timeout", "no answer in time")
+
+    world.server.intercept = lose
+    with pytest.raises(errors.ApiError) as caught:
+        await world.reconciler.reconcile("default", "move")
+    assert caught.value.outcome_unknown
+    assert world.executor.done == []
+    world.server.intercept = None
+    before = len(world.server.requests)
+    await world.reconciler.reconcile("default", "move")
+    methods = [seen.method for seen in world.server.requests[before:]]
+    assert methods == (["GET"] if landed else ["GET", "PATCH"])
+    assert world.executor.done == [DELETE]
 
 
 async def test_an_unchanged_status_is_not_written_and_actions_run(world: World) -> None:

@@ -18,6 +18,7 @@ _POD: dict[str, Any] = {
         "name": "counter-abc",
         "namespace": "shop",
         "uid": "u1",
+        "labels": {"podferry.dev/migratable": "true"},
         "ownerReferences": [{"kind": "ReplicaSet", "name": "counter", "controller": True}],
     },
     "spec": {

@@ -39,6 +39,10 @@ CASES: dict[str, tuple[dict[str, Any], Reason, list[str]]] = {
         pod(runtimeClassName=None), R.NOT_OPTED_IN,
         ["(none)", 'podferry.dev/migratable: "true"', "re-create"],
     ),
+    "runtime class by hand": (
+        with_meta(labels={"app": "counter"}), R.NOT_OPTED_IN,
+        ['podferry.dev/migratable: "true"', "second copy", "template"],
+    ),
     "other runtime": (pod(runtimeClassName="gvisor"), R.NOT_OPTED_IN, ["gvisor"]),
     "pending": (with_status(phase="Pending"), R.NOT_RUNNING, ["is Pending", "wait"]),
     "no phase": (with_status(phase=None), R.NOT_RUNNING, ["is unknown"]),

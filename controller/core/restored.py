@@ -1,0 +1,53 @@
+"""What differs in a pod whose container is restored and not started. Pure.
+
+Owns the fields that make kubelet wait for a start that does not happen. Never touches what kubelet
+does to the container later: a restart after the move starts for real.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+DEFAULT_PERIOD, DEFAULT_FAILURES = 10, 3
+PER_SANDBOX = frozenset(
+    {
+        "cni.projectcalico.org/containerID",
+        "cni.projectcalico.org/podIP",
+        "cni.projectcalico.org/podIPs",
+        "k8s.ovn.org/pod-networks",
+        "k8s.v1.cni.cncf.io/network-status",
+        "k8s.v1.cni.cncf.io/networks-status",
+        "vpc.amazonaws.com/pod-eni",
+        "vpc.amazonaws.com/pod-ips",
+    }
+)
+"""Annotations in which a network plug-in notes what it gave to one sandbox. In a copy of the pod
+they would claim the addresses of the source, whose sandbox still stands."""
+
+
+def adapt(spec: dict[str, Any], *, pulled: bool) -> None:
+    """Change a pod's spec in place so that kubelet waits for nothing that is over.
+
+    Args:
+        spec: of a raw pod.
+        pulled: the image is on the node because a rehearsal used it. Asking the registry again
+            would happen while the workload is frozen, and might bring another image.
+    """
+    for container in spec.get("containers") or []:
+        readiness, startup = container.get("readinessProbe"), container.get("startupProbe")
+        if readiness:
+            readiness.pop("initialDelaySeconds", None)
+        if startup:
+            _begin_at_once(startup)
+        if pulled and container.get("imagePullPolicy") == "Always":
+            container["imagePullPolicy"] = "IfNotPresent"
+
+
+def _begin_at_once(probe: dict[str, Any]) -> None:
+    """Turn the delay into as many failures: a restart of the container gets the same time."""
+    delay = int(probe.pop("initialDelaySeconds", 0) or 0)
+    if delay:
+        period = int(probe.get("periodSeconds") or DEFAULT_PERIOD)
+        failures = int(probe.get("failureThreshold") or DEFAULT_FAILURES)
+        probe["failureThreshold"] = failures + math.ceil(delay / period)
