@@ -18,8 +18,7 @@ def test_the_file_of_the_restore_is_written_anew_for_the_dump(tmp_path: Path) ->
     labels = ["bundle=/b", "org.criu.config=/run/podferry/criu/c1.conf"]
     state.write_text(json.dumps({"config": {"labels": labels}}))
     (tmp_path / "f").mkdir()
-    (tmp_path / "f/dump.conf").write_text("tls\n")
-    spec = dump.DumpSpec("c1", "/f", "/f/images", "/f/work", config="/f/dump.conf")
+    spec = dump.DumpSpec("c1", "/f", "/f/images", "/f/work", options=("tls",))
     own = dump._configure(Host(str(tmp_path), enter=False), spec)
     assert kept.read_text() == "network-lock skip\ntls\n"
     assert (tmp_path / own.removeprefix("/")).read_text() == kept.read_text()
