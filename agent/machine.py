@@ -32,7 +32,9 @@ WAY_BACK: dict[Role, tuple[str, ...]] = {
 }
 """Stages by which a side gives an attempt up."""
 _RETRIED = (
-    ENDS[Role.SOURCE] | ENDS[Role.TARGET] | {TargetStage.RESUMED.value, TargetStage.DISARMED.value}
+    ENDS[Role.SOURCE]
+    | ENDS[Role.TARGET]
+    | {SourceStage.REDIRECTED.value, TargetStage.RESUMED.value, TargetStage.DISARMED.value}
 )
 """A failure on the way to one of these is tried again when the order is repeated: giving up
 would leave a frozen or half removed container behind."""
@@ -168,6 +170,7 @@ def _check_stage(state: SideState, order: Order) -> None:
 
 def _check_verdict(state: SideState, order: Order, *, resuming: bool) -> None:
     checks = {
+        SourceStage.REDIRECTED.value: _may_release,
         SourceStage.RELEASED.value: _may_release,
         SourceStage.THAWED.value: _may_thaw,
         TargetStage.RESUMED.value: _may_resume,

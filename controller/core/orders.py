@@ -50,6 +50,9 @@ def source(
         "pagePort": page_port(view),
         "deadManSeconds": DEAD_MAN_SECONDS,
     }
+    address = _target_ip(view, status) if stage is SourceStage.REDIRECTED else ""
+    if address:
+        params["forwardTo"] = address
     return _order(view, status, Role.SOURCE, stage.value, params, wait)
 
 
@@ -76,7 +79,21 @@ def target(
         params["pagePort"] = page_port(view)
     if final_pod_uid:
         params["finalPodUID"] = final_pod_uid
+    if stage is TargetStage.FORGOTTEN and other.pod_ip and not keeps_name(status.owner):
+        params["forwardedFrom"] = other.pod_ip
     return _order(view, status, Role.TARGET, stage.value, params, wait)
+
+
+def _target_ip(view: View, status: MigrationStatus) -> str:
+    """Where the source forwards to; empty: not known, or its pod object is gone anyway.
+
+    The agent knows it first: kubelet reports it only after `create`, in which the target is held.
+    """
+    if keeps_name(status.owner) or status.target is None:
+        return ""
+    pod = view.pods.get(status.target.pod) or {}
+    told = (view.target.facts if view.target else {}).get("podIP")
+    return str(told or (pod.get("status") or {}).get("podIP") or "")
 
 
 def _order(

@@ -1,0 +1,62 @@
+"""Forwarding of new connections from a frozen, committed source's pod to the target's pod.
+
+The source's pod stays an endpoint until kubelet and kube-proxy know of the target. Its network
+namespace hands what arrives on to the target under its own address, so nothing outside of the
+namespace changes, whatever the CNI plug-in. Owns the rules in the shield's table for that time;
+they end with the pod's namespace. Never decides when. IPv4 only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from podferry.agent.ops.host import Host
+from podferry.agent.ops.shield import TABLE, ShieldFailed, guard
+
+_SCRIPT = "nft -f - && echo 1 > /proc/sys/net/ipv4/ip_forward"
+
+
+class CannotForward(Exception):
+    """This target cannot be forwarded to; the text says why."""
+
+
+def rules(address: str) -> str:
+    """One transaction that replaces the shield: forward to `address`, nothing gets in or out.
+
+    The address is changed before routing, so a listener that is frozen never sees a connection.
+    Packets of older connections are picked up as new ones and are reset by the target, which does
+    not know them. What is left for this namespace itself is dropped; resets get out.
+    """
+    chains = guard(resets=True)
+    return (
+        f"table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{chains}"
+        "  chain redirect {\n    type nat hook prerouting priority -100;\n"
+        '    iif "lo" return\n'
+        f"    meta pkttype host meta l4proto {{ tcp, udp }} dnat ip to {address}\n  }}\n"
+        "  chain disguise {\n    type nat hook postrouting priority 100;\n"
+        "    ct status dnat masquerade\n  }\n}\n"
+    )
+
+
+def forward(host: Host, netns: str, address: str) -> None:
+    """Put the rules up and let the namespace forward; again is the same as once.
+
+    Raises:
+        CannotForward: `address` is not an IPv4 address.
+        ShieldFailed: nft refused; the rules that were there stand.
+    """
+    try:
+        target = ipaddress.IPv4Address(address)
+    except ValueError:
+        raise CannotForward(f"only IPv4 is forwarded, the target pod has {address!r}") from None
+    argv = ["nsenter", f"--net={netns}", "--", "sh", "-c", _SCRIPT]
+    done = host.run(argv, stdin=rules(str(target)), timeout=10)
+    if done.returncode:
+        raise ShieldFailed(f"nft in {netns}: {done.stderr.strip()}; it needs NAT (nft_nat)")
+
+
+def address_of(host: Host, netns: str) -> str:
+    """The pod's IPv4 address in its namespace (containerd names the interface eth0), or empty."""
+    argv = ["nsenter", f"--net={netns}", "--", "ip", "-o", "-4", "address", "show", "dev", "eth0"]
+    words = host.run(argv, timeout=5).stdout.split()
+    return words[words.index("inet") + 1].partition("/")[0] if "inet" in words else ""
