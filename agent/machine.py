@@ -151,6 +151,8 @@ def _check_stage(state: SideState, order: Order) -> None:
             f"the {order.role.value} of attempt {order.attempt} is on its way back"
             f" ({state.observed.wanted}); stage {order.stage} is not possible any more",
         )
+    if _is_handed_over_unsealed(state, order):
+        return
     wanted = forward.index(order.stage)
     reached = forward.index(here) if here in forward else -1
     asked = forward.index(state.observed.wanted) if state.observed.wanted in forward else -1
@@ -166,6 +168,17 @@ def _check_stage(state: SideState, order: Order) -> None:
             f"stage {order.stage} needs {forward[wanted - 1]}, this side is at"
             f" {here or 'the beginning'} ({state.observed.progress.value}); order that first",
         )
+
+
+def _is_handed_over_unsealed(state: SideState, order: Order) -> bool:
+    """A source that died frozen cannot be sealed; the commit then rests on its rehearsal alone."""
+    asked = (SourceStage.FROZEN.value, SourceStage.SEALED.value)
+    return (
+        order.stage == SourceStage.REDIRECTED.value
+        and order.verdict is Verdict.COMMITTED
+        and state.observed.stage == SourceStage.FROZEN.value
+        and state.observed.wanted in asked
+    )
 
 
 def _check_verdict(state: SideState, order: Order, *, resuming: bool) -> None:

@@ -253,9 +253,9 @@ def hand_over_connections(node: Node, side: Side) -> dict[str, Any]:
     address = str(side.params.get("forwardTo") or "")
     if address:
         try:
-            redirect.forward(node.host, netns, address)
+            redirect.forward(node.host, netns, str(side.params.get("podIP") or ""), address)
             facts["forwardedTo"] = address
-        except (redirect.CannotForward, shield.ShieldFailed) as error:
+        except redirect.CannotForward as error:
             facts["forwardError"] = str(error)
     if not facts["forwardedTo"]:
         # Lowering it instead would let the frozen listener complete handshakes nobody resets.

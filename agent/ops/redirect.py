@@ -11,9 +11,14 @@ from __future__ import annotations
 import ipaddress
 
 from podferry.agent.ops.host import Host
-from podferry.agent.ops.shield import TABLE, ShieldFailed, guard
+from podferry.agent.ops.shield import TABLE, guard
 
-_SCRIPT = "nft -f - && echo 1 > /proc/sys/net/ipv4/ip_forward"
+SCRIPT = r"""
+ip -o -4 address show | grep -qF " $1/" || { echo "it does not have the address $1" >&2; exit 3; }
+nft -f - && echo 1 > /proc/sys/net/ipv4/ip_forward
+"""
+"""The namespace is named by a process, whose number may be another's by now: the address of the
+source's pod ($1) proves that it is still the same."""
 
 
 class CannotForward(Exception):
@@ -30,29 +35,33 @@ def rules(address: str) -> str:
     chains = guard(resets=True)
     return (
         f"table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{chains}"
-        "  chain redirect {\n    type nat hook prerouting priority -100;\n"
+        "  chain hand_on {\n    type nat hook prerouting priority -100;\n"
         '    iif "lo" return\n'
         f"    meta pkttype host meta l4proto {{ tcp, udp }} dnat ip to {address}\n  }}\n"
-        "  chain disguise {\n    type nat hook postrouting priority 100;\n"
+        "  chain own_address {\n    type nat hook postrouting priority 100;\n"
         "    ct status dnat masquerade\n  }\n}\n"
     )
 
 
-def forward(host: Host, netns: str, address: str) -> None:
+def forward(host: Host, netns: str, own: str, address: str) -> None:
     """Put the rules up and let the namespace forward; again is the same as once.
 
+    `own` is the address of the source's pod, `address` that of the target's.
+
     Raises:
-        CannotForward: `address` is not an IPv4 address.
-        ShieldFailed: nft refused; the rules that were there stand.
+        CannotForward: an address is not IPv4, the namespace is not the source pod's, or nft
+            refused; the rules that were there stand.
     """
     try:
-        target = ipaddress.IPv4Address(address)
+        ends = ipaddress.IPv4Address(own), ipaddress.IPv4Address(address)
     except ValueError:
-        raise CannotForward(f"only IPv4 is forwarded, the target pod has {address!r}") from None
-    argv = ["nsenter", f"--net={netns}", "--", "sh", "-c", _SCRIPT]
-    done = host.run(argv, stdin=rules(str(target)), timeout=10)
+        told = f"the pods have {own!r} and {address!r}"
+        raise CannotForward(f"only IPv4 is forwarded; {told}") from None
+    argv = ["nsenter", f"--net={netns}", "--", "sh", "-c", SCRIPT, "podferry", str(ends[0])]
+    done = host.run(argv, stdin=rules(str(ends[1])), timeout=10)
     if done.returncode:
-        raise ShieldFailed(f"nft in {netns}: {done.stderr.strip()}; it needs NAT (nft_nat)")
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+        raise CannotForward(f"{netns}: {why}")
 
 
 def address_of(host: Host, netns: str) -> str:

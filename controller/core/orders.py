@@ -52,7 +52,7 @@ def source(
     }
     address = _target_ip(view, status) if stage is SourceStage.REDIRECTED else ""
     if address:
-        params["forwardTo"] = address
+        params |= {"podIP": end.pod_ip, "forwardTo": address}
     return _order(view, status, Role.SOURCE, stage.value, params, wait)
 
 

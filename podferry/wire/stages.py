@@ -90,8 +90,8 @@ class Order:
 
     `params` of the source: namespace, pod, podUID, container, containerID, copy
     (StopAndCopy|PostCopy), targetAddress (IP of the target's agent), pagePort,
-    deadManSeconds, volumes [{name, kind}]; with stage Redirected also forwardTo (the target pod's
-    IP; absent: nothing is forwarded).
+    deadManSeconds, volumes [{name, kind}]; with stage Redirected also podIP (the source pod's) and
+    forwardTo (the target pod's; absent: nothing is forwarded).
     `params` of the target: namespace, container, copy, sourceAddress, pagePort, sameName (bool),
     volumes; with stage Resumed and sameName also finalPodUID; with stage Forgotten also
     forwardedFrom (the source pod's IP).

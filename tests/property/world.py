@@ -275,7 +275,7 @@ class World:
             assert self.source.frozen or not self.source.alive, "sealed a running source"
         elif stage == SourceStage.REDIRECTED.value:
             assert order.verdict is Verdict.COMMITTED
-            assert at in ("Sealed", stage), f"redirected at {at}"
+            assert at in ("Sealed", stage) or not self.source.alive, f"redirected at {at}"
             if at != stage:
                 self.forwarded_to = str(order.params.get("forwardTo") or "")
         elif stage == SourceStage.RELEASED.value:
