@@ -279,15 +279,21 @@ def reset_forwarded(node: Node, side: Side) -> int:
 def release(node: Node, side: Side) -> None:
     """Verdict Committed, connections reset: tasks killed, then shield, dead-man and hold gone.
 
-    A namespace that forwards goes on doing so until the pod is deleted: kubelet and kube-proxy
+    A namespace that forwards goes on doing so for param forwardSeconds: kubelet and kube-proxy
     need a while to see that these tasks are gone.
     """
+    params, forwarded = side.params, str(side.facts.get("forwardedTo") or "")
     identity = str(side.facts["containerID"])
     disarm(node, side)
     thaw.stop_dump(node.host, node.folder(side))
     kill_container(node.host, identity)
-    if not side.facts.get("forwardedTo"):
-        lower_shield(node.host, str(side.facts.get("netns", "")))
+    netns = str(side.facts.get("netns", ""))
+    if forwarded:
+        with contextlib.suppress(redirect.CannotForward):  # gone, or it goes on without an end
+            seconds = float(params.get("forwardSeconds") or 0)
+            redirect.forward(node.host, netns, str(params.get("podIP")), forwarded, seconds)
+    else:
+        lower_shield(node.host, netns)
     _remove_hold(node, identity)
 
 

@@ -25,28 +25,40 @@ class CannotForward(Exception):
     """This target cannot be forwarded to; the text says why."""
 
 
-def rules(address: str) -> str:
+def rules(address: str, seconds: float | None = None) -> str:
     """One transaction that replaces the shield: forward to `address`, nothing gets in or out.
+
+    `seconds`: take new connections for that long and refuse them afterwards; what was taken goes
+    on. The kernel counts, so no agent is needed for it. None: without an end.
 
     The address is changed before routing, so a listener that is frozen never sees a connection.
     Packets of older connections are picked up as new ones and are reset by the target, which does
     not know them. What is left for this namespace itself is dropped; resets get out.
     """
-    chains = guard(resets=True)
+    which, limit = "{ tcp, udp }", ""
+    if seconds is not None:
+        end = f"timeout {round(seconds * 1000)}ms"
+        which = "@handed_on"
+        limit = (
+            "  set handed_on {\n    type inet_proto\n    flags timeout\n"
+            f"    elements = {{ tcp {end}, udp {end} }}\n  }}\n"
+        )
+    chains = limit + guard(resets=True, refuse=seconds is not None)
     return (
         f"table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{chains}"
         "  chain hand_on {\n    type nat hook prerouting priority -100;\n"
         '    iif "lo" return\n'
-        f"    meta pkttype host meta l4proto {{ tcp, udp }} dnat ip to {address}\n  }}\n"
+        f"    meta pkttype host meta l4proto {which} dnat ip to {address}\n  }}\n"
         "  chain own_address {\n    type nat hook postrouting priority 100;\n"
         "    ct status dnat masquerade\n  }\n}\n"
     )
 
 
-def forward(host: Host, netns: str, own: str, address: str) -> None:
+def forward(host: Host, netns: str, own: str, address: str, seconds: float | None = None) -> None:
     """Put the rules up and let the namespace forward; again is the same as once.
 
-    `own` is the address of the source's pod, `address` that of the target's.
+    `own` is the address of the source's pod, `address` that of the target's; for `seconds` see
+    `rules`.
 
     Raises:
         CannotForward: an address is not IPv4, the namespace is not the source pod's, or nft
@@ -58,7 +70,7 @@ def forward(host: Host, netns: str, own: str, address: str) -> None:
         told = f"the pods have {own!r} and {address!r}"
         raise CannotForward(f"only IPv4 is forwarded; {told}") from None
     argv = ["nsenter", f"--net={netns}", "--", "sh", "-c", SCRIPT, "podferry", str(ends[0])]
-    done = host.run(argv, stdin=rules(str(ends[1])), timeout=10)
+    done = host.run(argv, stdin=rules(str(ends[1]), seconds), timeout=10)
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["no reason given"])[0]
         raise CannotForward(f"{netns}: {why}")

@@ -39,12 +39,16 @@ def rules(mode: str) -> str:
     return f"{head}table inet {TABLE} {{\n{chains}}}\n"
 
 
-def guard(*, resets: bool) -> str:
-    """Two chains that let nothing in or out but loopback, criu's packets and, if wanted, resets."""
+def guard(*, resets: bool, refuse: bool = False) -> str:
+    """Two chains that let nothing in or out but loopback, criu's packets and, if wanted, resets.
+
+    `refuse` answers TCP with a reset instead of silence.
+    """
     mark = f"    meta mark {names.CRIU_MARK:#x} accept\n"
     rst = "    tcp flags & rst == rst accept\n" if resets else ""
+    refusal = "    meta l4proto tcp reject with tcp reset\n" if refuse else ""
     return (
-        f'{_IN}    iif "lo" accept\n{mark}    drop\n  }}\n'
+        f'{_IN}    iif "lo" accept\n{mark}{refusal}    drop\n  }}\n'
         f'{_OUT}    oif "lo" accept\n{mark}{rst}    drop\n  }}\n'
     )
 

@@ -8,6 +8,7 @@ the workload runs already, and only the way of new connections depends on them.
 from __future__ import annotations
 
 from podferry.api.reasons import Condition
+from podferry.controller.core import orders
 from podferry.controller.core.pods import RawPod
 from podferry.controller.core.status import condition, parse
 from podferry.controller.core.view import View
@@ -16,9 +17,8 @@ from podferry.wire import names
 READY_SECONDS = 5.0
 """The longest that the source's memory is kept for a target that is not Ready: kubelet needs up to
 1 s to see it run and as much for its status; a pod that takes longer has a slow readiness probe."""
-ROUTES_SECONDS = 3.0
-"""From the end of the source's tasks to the end of its pod: kubelet sees their end within 1 s,
-kube-proxy writes rules at most once a second by default, and the news itself must travel."""
+ROUTES_SECONDS = orders.FORWARD_SECONDS + 0.5
+"""From the end of the source's tasks to that of its pod, which by then takes no connection."""
 LATE_SECONDS = 10.0
 """After that the source's pod goes even if the target's agent does not answer."""
 POLL_SECONDS = 0.25

@@ -14,6 +14,10 @@ WAIT_SECONDS = 5.0
 DEAD_MAN_SECONDS = 90
 """A frozen source that nobody sealed wakes up by itself after this."""
 
+FORWARD_SECONDS = 2.5
+"""From the end of the source's tasks its pod takes new connections for that long: kubelet sees that
+end within 1 s, and kube-proxy writes its rules at most once a second by default."""
+
 _VERDICTS = {
     Decision.UNDECIDED: Verdict.UNDECIDED,
     Decision.COMMITTED: Verdict.COMMITTED,
@@ -53,6 +57,8 @@ def source(
     address = _target_ip(view, status) if stage is SourceStage.REDIRECTED else ""
     if address:
         params |= {"podIP": end.pod_ip, "forwardTo": address}
+    if stage is SourceStage.RELEASED:
+        params["forwardSeconds"] = FORWARD_SECONDS
     return _order(view, status, Role.SOURCE, stage.value, params, wait)
 
 

@@ -98,15 +98,23 @@ def test_a_namespace_that_is_gone_needs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("forwarded", "lowered"), [("10.0.0.2", False), ("", True)])
-def test_a_namespace_that_forwards_goes_on_after_the_release(
+def test_a_namespace_that_forwards_goes_on_for_a_while_after_the_release(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forwarded: str, lowered: bool
 ) -> None:
     calls: list[str] = []
-    one = side(tmp_path)
+    host = PodHost(tmp_path)
+    one = side(tmp_path, podIP="10.0.0.1", forwardSeconds=2.5)
     one.note(forwardedTo=forwarded)
     monkeypatch.setattr(operations, "lower_shield", lambda *_: calls.append("lower"))
-    operations.release(Node(PodHost(tmp_path)), one)
+    operations.release(Node(host), one)
     assert bool(calls) is lowered
+    assert host.rules == ([redirect.rules("10.0.0.2", 2.5)] if forwarded else [])
+
+
+def test_a_release_does_not_fail_for_want_of_forwarding(tmp_path: Path) -> None:
+    one = side(tmp_path, podIP="10.0.0.1", forwardSeconds=2.5)
+    one.note(forwardedTo="10.0.0.2")
+    operations.release(Node(PodHost(tmp_path, nat=False)), one)
 
 
 def test_the_target_resets_only_what_came_through_the_source(tmp_path: Path) -> None:

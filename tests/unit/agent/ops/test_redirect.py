@@ -55,6 +55,15 @@ def test_the_rules_replace_the_shield_in_one_transaction() -> None:
     assert redirect.rules("10.0.0.2") == RULES
 
 
+def test_after_the_release_the_kernel_ends_the_forwarding_and_refuses() -> None:
+    text = redirect.rules("10.0.0.2", 2.5)
+    assert "elements = { tcp timeout 2500ms, udp timeout 2500ms }" in text
+    assert "meta pkttype host meta l4proto @handed_on dnat ip to 10.0.0.2" in text
+    refusal = "    meta l4proto tcp reject with tcp reset\n    drop\n"
+    assert refusal in text
+    assert refusal not in RULES
+
+
 def test_forwarding_is_one_program_that_first_proves_whose_namespace_it_is() -> None:
     host = Node(Completed(0, "", ""))
     redirect.forward(host, "/ns", "10.0.0.1", "10.0.0.2")
