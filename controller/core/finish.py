@@ -73,11 +73,12 @@ def advance(view: View) -> Step:
 def _resume_actions(view: View, status: MigrationStatus) -> tuple[Action, ...]:
     """Orders and pod changes of the resume; each is safe to repeat."""
     if not keeps_name(status.owner):
-        # At once after the resume, before its status is written: clients wait for it. A source
-        # whose agent does not answer must not hold up the resume, so it comes second.
+        # At once after the resume, before its status is written: clients wait for it. Never
+        # before: a commit may be taken back as long as the target did not run.
+        redirect = orders.source(view, status, SourceStage.REDIRECTED, wait=0.0)
         return (
             orders.target(view, status, TargetStage.RESUMED),
-            orders.source(view, status, SourceStage.REDIRECTED, wait=0.0),
+            replace(redirect, after=TargetStage.RESUMED.value),
         )
     migration = view.migration
     uid, attempt = migration.uid, status.attempt

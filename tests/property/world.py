@@ -29,21 +29,13 @@ from podferry.controller.core.view import NodeView, View
 from podferry.wire.names import READINESS_GATE
 from podferry.wire.stages import Observed, Order, Progress, Role, SourceStage, TargetStage, Verdict
 
+from . import service
+
 UID = "00000000-0000-4000-8000-00000000000a"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 AFTER_COMMIT = ("Redirected", "Released")
-TAKES_READY_SECONDS = 1.0
-
-
-def _has(pod: dict[str, Any], kind: str) -> bool:
-    return kind in [item["type"] for item in pod["status"].get("conditions", [])]
-
-
-def _set_true(pod: dict[str, Any], kind: str) -> None:
-    if not _has(pod, kind):
-        pod["status"].setdefault("conditions", []).append({"type": kind, "status": "True"})
 
 
 class Crash(Exception):
@@ -188,7 +180,9 @@ class World:
     # -- what actions do -----------------------------------------------------------------------
     def _do(self, action: act.Action) -> None:
         if isinstance(action, act.OrderAgent):
-            self.answers[action.order.role] = self._agent(action.order)
+            target = self.answers.get(Role.TARGET)
+            if not action.after or (target is not None and target.reached(action.after)):
+                self.answers[action.order.role] = self._agent(action.order)
         elif isinstance(action, act.DetachSource):
             metadata = self.pods[action.pod]["metadata"]
             for name in action.labels:
@@ -211,7 +205,7 @@ class World:
         if pod is not None and pod["metadata"]["uid"] == action.uid:
             if self.target is None or not self.target.runs:
                 self.violations.append("a target that does not run was marked as running")
-            _set_true(pod, READINESS_GATE)
+            service.set_true(pod, READINESS_GATE)
 
     def _create(self, manifest: dict[str, Any]) -> None:
         name = manifest["metadata"]["name"]
@@ -238,7 +232,7 @@ class World:
             self.claimed_by = ""
         held = self.source.frozen and self.stages[Role.SOURCE] in ("Frozen", "Sealed", "Redirected")
         if action.uid == "u-source":
-            self._judge_deletion()
+            service.judge_deletion(self)
         if action.uid == "u-source" and not held:
             self.source.alive = False  # kubelet ends what nobody holds
 
@@ -276,13 +270,16 @@ class World:
         elif stage == SourceStage.REDIRECTED.value:
             assert order.verdict is Verdict.COMMITTED
             assert at in ("Sealed", stage) or not self.source.alive, f"redirected at {at}"
+            assert self.target is not None
+            if not self.target.runs:
+                self.violations.append("connections were handed over to a target that never ran")
             if at != stage:
                 self.forwarded_to = str(order.params.get("forwardTo") or "")
         elif stage == SourceStage.RELEASED.value:
             assert order.verdict is Verdict.COMMITTED
             assert at in ("Redirected", stage), f"released at {at}"
             if at != stage:
-                self._judge_release()
+                service.judge_release(self)
             self.source.alive = False
         elif stage == SourceStage.THAWED.value:
             assert at != "Sealed" or order.verdict is Verdict.ROLLED_BACK
@@ -329,23 +326,12 @@ class World:
             self._owner_of_labels()
         if self.kind == "StatefulSet" and "app" not in self.pods and self.owner_alive:
             self._owner_makes("app", "final")
-        self._kubelet_sees_ready()
+        service.kubelet_sees_ready(self)
         for pod in self.pods.values():
             role = pod["metadata"]["annotations"].get("podferry.dev/restore-role")
             early = role in ("replacement", "rehearsal") and not self.claimed_by
             if early and self.stages[Role.TARGET] == "Prepared":
                 self.claimed_by = pod["metadata"]["uid"]
-
-    def _kubelet_sees_ready(self) -> None:
-        if self.target is None or not self.target.runs:
-            return
-        self.resumed_at = self.resumed_at or self.now
-        if not self.ever_ready:
-            return
-        due = self.now - self.resumed_at >= timedelta(seconds=TAKES_READY_SECONDS)
-        for pod in self.pods.values():
-            if due and _has(pod, READINESS_GATE):
-                _set_true(pod, "Ready")
 
     def _owner_of_labels(self) -> None:
         selector = "pod-template-hash" if self.kind == "ReplicaSet" else "controller-uid"
@@ -394,26 +380,6 @@ class World:
 
     def _reference(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "name": "owner", "uid": "o", "controller": True}]
-
-    # -- what clients of the workload need ---------------------------------------------------
-    def _judge_release(self) -> None:
-        """The source's end takes its pod out of the endpoints; the target's must be in before."""
-        self.released_at = self.now
-        ready = any(
-            _has(pod, "Ready") for pod in self.pods.values() if pod["spec"]["nodeName"] == "node-b"
-        )
-        excused = not self.ever_ready or self.pressure or not self.forwarded_to
-        if "app" in self.pods and self.kind in ("ReplicaSet", "Job") and not (ready or excused):
-            self.violations.append("nobody answers: the source ended before the target was Ready")
-
-    def _judge_deletion(self) -> None:
-        """A pod that forwards goes only once nothing arrives there and what came was reset."""
-        if not self.forwarded_to:
-            return
-        if self.released_at is None or self.now - self.released_at < timedelta(seconds=2):
-            self.violations.append("the forwarding pod was deleted while routes lead to it")
-        if self.stages[Role.TARGET] != "Forgotten":
-            self.violations.append("the forwarding pod was deleted before its connections ended")
 
     # -- the invariants ------------------------------------------------------------------------
     def _judge(self) -> None:
