@@ -1,4 +1,4 @@
-"""What the clients of a moved pod need of the world, and kubelet's part in it. Judges, moves nothing.
+"""What the clients of a moved pod need of the world, and kubelet's part in it. Judges only.
 
 Owns: when a resumed target becomes Ready, and the rules for the end of the source and of its pod.
 """
