@@ -191,6 +191,8 @@ class Source:
     async def _redirect(self, side: Side) -> None:
         if side.order.verdict is not Verdict.COMMITTED:
             raise AgentError("VerdictMissing", "only verdict Committed redirects a source")
+        # One that died before its seal: its dead-man would give its pod back to kubelet.
+        await asyncio.to_thread(operations.claim_fate, side, "sealed")
         facts = await asyncio.to_thread(operations.hand_over_connections, self._node, side)
         if "forwardError" in facts:
             log.warning("not forwarded", migration=side.order.migration, why=facts["forwardError"])

@@ -114,6 +114,12 @@ async def test_a_source_is_killed_only_once_every_page_was_fetched(
     assert ("release" in world.calls) is released
 
 
+async def test_a_source_that_was_never_sealed_is_taken_from_its_dead_man(world: World) -> None:
+    side = world.side(Role.SOURCE, "Redirected", "Frozen", verdict=Verdict.COMMITTED)
+    await source(world).reach(side, "Redirected", None)
+    assert operations.read_fate(side) == "sealed"
+
+
 async def test_a_redirected_source_keeps_its_tasks(world: World) -> None:
     side = world.side(Role.SOURCE, "Redirected", "Sealed", verdict=Verdict.COMMITTED)
     await source(world).reach(side, "Redirected", None)
