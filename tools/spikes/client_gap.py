@@ -16,6 +16,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -112,23 +113,22 @@ def manifests(mebibytes: int) -> dict[str, Any]:
 def move(lab: str, kubeconfig: str, address: str, copy: str) -> dict[str, float]:
     """One move under the probe: freeze, longest time without an answer and the difference [s]."""
     first = PORTS[0] + int(time.time() * 260) % (PORTS[1] - PORTS[0])
-    probe = subprocess.Popen(
-        [PODFERRY, "lab", "exec", "--name", lab, "control", "--",
-         "python3", "-I", "-c", PROBE, address, str(first)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    time.sleep(2)
-    text = run(
-        "migrate", "deployment/w", "-n", NAMESPACE, "--kubeconfig", kubeconfig,
-        "--copy", copy, "--wait", "-o", "json", check=False,
-    )  # fmt: skip
-    status = json.loads(text)["status"]
-    time.sleep(4)
-    said, _ = probe.communicate("")
-    lines = [line.split() for line in said.splitlines()]
+    argv = [PODFERRY, "lab", "exec", "--name", lab, "control", "--"]
+    argv += ["python3", "-I", "-c", PROBE, address, str(first)]
+    with tempfile.TemporaryFile("w+") as records:  # a full pipe would make the probe wait
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=records) as probe:
+            time.sleep(2)
+            text = run(
+                "migrate", "deployment/w", "-n", NAMESPACE, "--kubeconfig", kubeconfig,
+                "--copy", copy, "--wait", "-o", "json", check=False,
+            )  # fmt: skip
+            time.sleep(4)
+            probe.communicate(b"")
+        records.seek(0)
+        lines = [line.split() for line in records]
     answered = sorted(float(end) for _, end, result in lines if result == "answered")
     longest = max(b - a for a, b in itertools.pairwise(answered))
-    freeze = float(status["measured"]["freezeSeconds"])
+    freeze = float(json.loads(text)["status"]["measured"]["freezeSeconds"])
     return {"freeze": freeze, "unanswered": longest, "beyond": longest - freeze}
 
 
