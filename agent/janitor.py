@@ -45,7 +45,11 @@ async def tend(
     """Look after sources that a dead-man thawed and targets that lost their pages, for ever."""
     while True:
         sides = [side for side in engine.sides() if side.order.role is Role.SOURCE]
-        held = (SourceStage.FROZEN.value, SourceStage.SEALED.value)
+        held = (
+            SourceStage.FROZEN.value,
+            SourceStage.SEALED.value,
+            SourceStage.REDIRECTED.value,
+        )
         metrics.frozen.set(sum(side.state.observed.stage in held for side in sides))
         try:
             await source.tend(sides)

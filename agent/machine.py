@@ -32,7 +32,9 @@ WAY_BACK: dict[Role, tuple[str, ...]] = {
 }
 """Stages by which a side gives an attempt up."""
 _RETRIED = (
-    ENDS[Role.SOURCE] | ENDS[Role.TARGET] | {TargetStage.RESUMED.value, TargetStage.DISARMED.value}
+    ENDS[Role.SOURCE]
+    | ENDS[Role.TARGET]
+    | {SourceStage.REDIRECTED.value, TargetStage.RESUMED.value, TargetStage.DISARMED.value}
 )
 """A failure on the way to one of these is tried again when the order is repeated: giving up
 would leave a frozen or half removed container behind."""
@@ -149,6 +151,8 @@ def _check_stage(state: SideState, order: Order) -> None:
             f"the {order.role.value} of attempt {order.attempt} is on its way back"
             f" ({state.observed.wanted}); stage {order.stage} is not possible any more",
         )
+    if _is_handed_over_unsealed(state, order):
+        return
     wanted = forward.index(order.stage)
     reached = forward.index(here) if here in forward else -1
     asked = forward.index(state.observed.wanted) if state.observed.wanted in forward else -1
@@ -166,8 +170,20 @@ def _check_stage(state: SideState, order: Order) -> None:
         )
 
 
+def _is_handed_over_unsealed(state: SideState, order: Order) -> bool:
+    """A source that died frozen cannot be sealed; the commit then rests on its rehearsal alone."""
+    asked = (SourceStage.FROZEN.value, SourceStage.SEALED.value)
+    return (
+        order.stage == SourceStage.REDIRECTED.value
+        and order.verdict is Verdict.COMMITTED
+        and state.observed.stage == SourceStage.FROZEN.value
+        and state.observed.wanted in asked
+    )
+
+
 def _check_verdict(state: SideState, order: Order, *, resuming: bool) -> None:
     checks = {
+        SourceStage.REDIRECTED.value: _may_release,
         SourceStage.RELEASED.value: _may_release,
         SourceStage.THAWED.value: _may_thaw,
         TargetStage.RESUMED.value: _may_resume,

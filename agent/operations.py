@@ -18,7 +18,7 @@ from podferry.agent import archive, containers, files
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
-from podferry.agent.ops import deadman, dump, fate, restore_config, shield, thaw
+from podferry.agent.ops import deadman, dump, fate, redirect, restore_config, shield, thaw
 from podferry.agent.ops import probe as probing
 from podferry.agent.ops.freezer import Cgroup
 from podferry.agent.ops.host import Host
@@ -239,27 +239,61 @@ def disarm(node: Node, side: Side) -> None:
     deadman.disarm(node.host, node.folder(side))
 
 
-def abort_connections(node: Node, side: Side) -> int:
-    """Let the peers of a frozen, committed source see a reset at once; nothing new gets in.
+def hand_over_connections(node: Node, side: Side) -> dict[str, Any]:
+    """Peers of a committed source see a reset at once; new connections go to param `forwardTo`.
 
-    Returns how many established connections were reset; a repetition finds none.
+    Returns the facts connectionsReset, forwardedTo and, when forwarding was wanted and cannot be,
+    forwardError. Never fails for want of forwarding: a source without it only costs its clients
+    the time until Kubernetes routes to the target. A repetition resets what came in between.
     """
     netns = str(side.facts.get("netns", ""))
-    tasks = cgroup_of(node.host, str(side.facts["containerID"])).pids()
-    if not tasks or not netns:
+    if not netns or not os.path.exists(node.local(netns)):
+        return {"forwardedTo": ""}
+    facts: dict[str, Any] = {"forwardedTo": ""}
+    address = str(side.params.get("forwardTo") or "")
+    if address:
+        try:
+            redirect.forward(node.host, netns, str(side.params.get("podIP") or ""), address)
+            facts["forwardedTo"] = address
+        except redirect.CannotForward as error:
+            facts["forwardError"] = str(error)
+    if not facts["forwardedTo"]:
+        # Lowering it instead would let the frozen listener complete handshakes nobody resets.
+        raise_shield(node.host, netns, "reset")
+    reset = thaw.reset_connections(node.host, netns)
+    facts["connectionsReset"] = max(reset, int(side.facts.get("connectionsReset", 0)))
+    return facts
+
+
+def reset_forwarded(node: Node, side: Side) -> int:
+    """At the target: reset what still comes through the source pod, whose address they have.
+
+    The source's namespace is about to go, and its clients would wait for answers in vain.
+    """
+    netns, address = str(side.facts.get("netns", "")), str(side.params.get("forwardedFrom") or "")
+    if not address or not netns or not os.path.exists(node.local(netns)):
         return 0
-    # Lowering it instead would let the frozen listener complete handshakes that nobody resets.
-    raise_shield(node.host, netns, "reset")
-    return thaw.reset_connections(node.host, tasks[0])
+    return thaw.reset_connections(node.host, netns, "dst", address)
 
 
 def release(node: Node, side: Side) -> None:
-    """Verdict Committed, connections reset: tasks killed, then shield, dead-man and hold gone."""
+    """Verdict Committed, connections reset: tasks killed, then shield, dead-man and hold gone.
+
+    A namespace that forwards goes on doing so for param forwardSeconds: kubelet and kube-proxy
+    need a while to see that these tasks are gone.
+    """
+    params, forwarded = side.params, str(side.facts.get("forwardedTo") or "")
     identity = str(side.facts["containerID"])
     disarm(node, side)
     thaw.stop_dump(node.host, node.folder(side))
     kill_container(node.host, identity)
-    lower_shield(node.host, str(side.facts.get("netns", "")))
+    netns = str(side.facts.get("netns", ""))
+    if forwarded:
+        with contextlib.suppress(redirect.CannotForward):  # gone, or it goes on without an end
+            seconds = float(params.get("forwardSeconds") or 0)
+            redirect.forward(node.host, netns, str(params.get("podIP")), forwarded, seconds)
+    else:
+        lower_shield(node.host, netns)
     _remove_hold(node, identity)
 
 

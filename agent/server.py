@@ -26,6 +26,7 @@ MAX_WAIT_SECONDS = 60.0
 _PEER = web.RequestKey("peer", frozenset[str])
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _RELAYED = {
+    SourceStage.REDIRECTED.value,
     SourceStage.RELEASED.value,
     SourceStage.THAWED.value,
     TargetStage.RESUMED.value,

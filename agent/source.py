@@ -1,4 +1,4 @@
-"""The source of an attempt: check again, freeze and send, seal, then release or thaw.
+"""The source of an attempt: check again, freeze and send, seal, then redirect and release, or thaw.
 
 Owns: the order of those steps and the facts they leave. Never does: thaw a sealed source without
 verdict RolledBack, or release one without verdict Committed.
@@ -53,6 +53,7 @@ class Source:
             SourceStage.PREPARED.value: self._prepare,
             SourceStage.FROZEN.value: self._freeze,
             SourceStage.SEALED.value: self._seal,
+            SourceStage.REDIRECTED.value: self._redirect,
             SourceStage.RELEASED.value: self._release,
         }
         await work[SourceStage(stage)](side)
@@ -187,11 +188,19 @@ class Source:
             raise AgentError("NotFrozen", f"container {identity[:12]} was read back as not frozen")
         await asyncio.to_thread(operations.disarm, self._node, side)
 
+    async def _redirect(self, side: Side) -> None:
+        if side.order.verdict is not Verdict.COMMITTED:
+            raise AgentError("VerdictMissing", "only verdict Committed redirects a source")
+        # One that died before its seal: its dead-man would give its pod back to kubelet.
+        await asyncio.to_thread(operations.claim_fate, side, "sealed")
+        facts = await asyncio.to_thread(operations.hand_over_connections, self._node, side)
+        if "forwardError" in facts:
+            log.warning("not forwarded", migration=side.order.migration, why=facts["forwardError"])
+        side.note(**facts)
+
     async def _release(self, side: Side) -> None:
         if side.order.verdict is not Verdict.COMMITTED:
             raise AgentError("VerdictMissing", "only verdict Committed releases a source")
-        reset = await asyncio.to_thread(operations.abort_connections, self._node, side)
-        side.note(connectionsReset=max(reset, int(side.facts.get("connectionsReset", 0))))
         if outgoing.is_lazy(side):
             await self._pages_fetched(side)
         await asyncio.to_thread(operations.release, self._node, side)

@@ -22,6 +22,7 @@ from podferry.agent.claims import Claim
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.node import Node
+from podferry.agent.ops import redirect
 from podferry.wire.stages import TargetStage, Verdict
 
 log = structlog.get_logger("podferry.agent.target")
@@ -140,7 +141,11 @@ class Target:
         bundle = containers.read_bundle(self._node.host, claim.bundle)
         netns = bundle.network_namespace
         side.note(containerID=claim.container_id, netns=netns)
-        await asyncio.to_thread(self._fill, side, bundle)
+        address, _ = await asyncio.gather(
+            asyncio.to_thread(redirect.address_of, self._node.host, netns),
+            asyncio.to_thread(self._fill, side, bundle),
+        )
+        side.note(podIP=address)
         await asyncio.to_thread(operations.raise_shield, self._node.host, netns)
         operations.write_restore_config(f"{side.folder}/criu.conf", self._tls(side))
         side.note(restoring=claim.container_id)
@@ -280,6 +285,9 @@ class Target:
         await asyncio.to_thread(self._clear, side)
 
     async def _forget(self, side: Side) -> None:
+        side.note(
+            forwardedReset=await asyncio.to_thread(operations.reset_forwarded, self._node, side)
+        )
         if pages.is_lazy(side):
             await pages.lazy_finished(side)
         await pages.stop(self._node, side)

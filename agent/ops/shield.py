@@ -16,6 +16,8 @@ from podferry.wire import names
 TABLE = "podferry"
 _DRAIN_SECONDS = 0.2
 _POLL_SECONDS = 0.005
+_IN = "  chain in {\n    type filter hook input priority -400;\n"
+_OUT = "  chain out {\n    type filter hook output priority -400;\n"
 
 
 class ShieldFailed(Exception):
@@ -31,18 +33,24 @@ def rules(mode: str) -> str:
     """
     head = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
     if mode == "syn":
-        body = "    tcp flags & (syn|ack|rst) == syn drop\n"
-        output = ""
+        chains = f"{_IN}    tcp flags & (syn|ack|rst) == syn drop\n  }}\n"
     else:
-        body = f'    iif "lo" accept\n    meta mark {names.CRIU_MARK:#x} accept\n    drop\n'
-        resets = "    tcp flags & rst == rst accept\n" if mode == "reset" else ""
-        output = (
-            "  chain out {\n    type filter hook output priority -400;\n"
-            f'    oif "lo" accept\n    meta mark {names.CRIU_MARK:#x} accept\n'
-            f"{resets}    drop\n  }}\n"
-        )
-    chain = "  chain in {\n    type filter hook input priority -400;\n" + body + "  }\n"
-    return f"{head}table inet {TABLE} {{\n{chain}{output}}}\n"
+        chains = guard(resets=mode == "reset")
+    return f"{head}table inet {TABLE} {{\n{chains}}}\n"
+
+
+def guard(*, resets: bool, refuse: bool = False) -> str:
+    """Two chains that let nothing in or out but loopback, criu's packets and, if wanted, resets.
+
+    `refuse` answers TCP with a reset instead of silence.
+    """
+    mark = f"    meta mark {names.CRIU_MARK:#x} accept\n"
+    rst = "    tcp flags & rst == rst accept\n" if resets else ""
+    refusal = "    meta l4proto tcp reject with tcp reset\n" if refuse else ""
+    return (
+        f'{_IN}    iif "lo" accept\n{mark}{refusal}    drop\n  }}\n'
+        f'{_OUT}    oif "lo" accept\n{mark}{rst}    drop\n  }}\n'
+    )
 
 
 def raise_shield(host: Host, netns: str, mode: str = "full") -> None:

@@ -52,16 +52,21 @@ def tracers(cgroup: Cgroup) -> set[int]:
     return found - {0}
 
 
-def reset_connections(host: Host, pid: int) -> int:
-    """Abort every TCP connection in the network namespace of `pid` so that peers see a reset.
+def reset_connections(host: Host, netns: str, *peer: str) -> int:
+    """Abort every TCP connection in a network namespace so that peers see a reset.
+
+    `peer`: a filter of ss, for instance `dst 10.0.0.1`; without it all.
 
     Returns how many established ones were aborted. Needs the kernel's INET_DIAG_DESTROY; without
     it 0, and the peers learn of the end when the tasks are killed.
     """
     done = host.run(
-        ["nsenter", "-t", str(pid), "-n", "--", "ss", "-K", "-H", "-t", "state", "connected"],
+        [
+            "nsenter", f"--net={netns}", "--",
+            "ss", "-K", "-H", "-t", "state", "connected", *peer,
+        ],
         timeout=5,
-    )
+    )  # fmt: skip
     # Half-open and waiting ones are aborted too, but nobody talks on them.
     established = [line for line in done.stdout.splitlines() if line.startswith("ESTAB")]
     return len(established) if done.returncode == 0 else 0

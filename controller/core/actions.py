@@ -24,12 +24,17 @@ class RemoveFinalizer:
 
 @dataclass(frozen=True, slots=True)
 class OrderAgent:
-    """PUT an order to the agent on `node` and wait up to `wait_seconds` for its answer."""
+    """PUT an order to the agent on `node` and wait up to `wait_seconds` for its answer.
+
+    `after`: a stage of the target; the order is skipped unless the target's last answer, for
+    instance to an earlier action of the same step, says that it is there. The next step asks again.
+    """
 
     node: str
     address: str
     order: Order
     wait_seconds: float
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import orders, owners, pods, revert
+from podferry.controller.core import handover, orders, owners, pods, revert
 from podferry.controller.core.actions import (
     Action,
     CreatePod,
@@ -73,7 +73,13 @@ def advance(view: View) -> Step:
 def _resume_actions(view: View, status: MigrationStatus) -> tuple[Action, ...]:
     """Orders and pod changes of the resume; each is safe to repeat."""
     if not keeps_name(status.owner):
-        return (orders.target(view, status, TargetStage.RESUMED),)
+        # At once after the resume, before its status is written: clients wait for it. Never
+        # before: a commit may be taken back as long as the target did not run.
+        redirect = orders.source(view, status, SourceStage.REDIRECTED, wait=0.0)
+        return (
+            orders.target(view, status, TargetStage.RESUMED),
+            replace(redirect, after=TargetStage.RESUMED.value),
+        )
     migration = view.migration
     uid, attempt = migration.uid, status.attempt
     end, target = status.source, status.target
@@ -137,7 +143,7 @@ def _resume(view: View) -> Step:
     actions: list[Action] = [MarkPodRunning(migration.namespace, end.pod, end.uid)]
     # PostCopy too: the source resets its clients' connections now, and keeps its memory until the
     # last page has left.
-    actions.append(orders.source(view, draft.value, SourceStage.RELEASED, wait=1.0))
+    actions.append(orders.source(view, draft.value, SourceStage.REDIRECTED, wait=1.0))
     return Step(draft.value, tuple(actions), 0.0)
 
 
@@ -178,18 +184,20 @@ def _release(view: View) -> Step:
     assert end is not None
     assert target is not None
     paging = status.copy == CopyMode.POST_COPY.value
+    running: tuple[Action, ...] = ()
+    if not handover.is_marked(view):
+        running = (MarkPodRunning(migration.namespace, target.pod, target.uid),)
+    if view.source is None or not view.source.reached(SourceStage.REDIRECTED.value):
+        order = orders.source(view, status, SourceStage.REDIRECTED, wait=1.0)
+        return Step(status, (*running, order), POLL_SECONDS)
     if paging and not _facts(view.target).get("pagesDone"):
-        asks = (
-            MarkPodRunning(migration.namespace, target.pod, target.uid),
-            orders.source(view, status, SourceStage.RELEASED, wait=0.0),
-            orders.target(view, status, TargetStage.RESUMED, wait=0.0),
-        )
-        return Step(status, asks, POLL_SECONDS)
-    if view.source is None or view.source.stage != SourceStage.RELEASED.value:
-        running = MarkPodRunning(migration.namespace, target.pod, target.uid)
-        return Step(
-            status, (running, orders.source(view, status, SourceStage.RELEASED)), POLL_SECONDS
-        )
+        order = orders.target(view, status, TargetStage.RESUMED, wait=0.0)
+        return Step(status, (*running, order), POLL_SECONDS)
+    if view.source.stage != SourceStage.RELEASED.value:
+        if not handover.release_due(view):
+            return Step(status, running, handover.POLL_SECONDS)
+        order = orders.source(view, status, SourceStage.RELEASED)
+        return Step(status, (*running, order), POLL_SECONDS)
     draft = Draft(migration, view.now)
     if paging:
         draft.set(Condition.PAGING, False, Reason.ALL_PAGES_IN, "all memory is on the target")
@@ -199,11 +207,27 @@ def _release(view: View) -> Step:
         f"{end.node} holds nothing of it; {closed} TCP connections were reset",
     )  # fmt: skip
     draft.progress(Phase.RELEASING, Reason.RELEASED, "cleaning up")
-    actions: list[Action] = []
-    if not keeps_name(status.owner):
-        actions.append(DeletePod(migration.namespace, end.pod, end.uid, 0))
-    actions.append(orders.target(view, draft.value, TargetStage.FORGOTTEN))
-    return Step(draft.value, tuple(actions), 0.0)
+    return Step(draft.value, (), 0.0)
+
+
+def _clean_up(view: View) -> Step | None:
+    """End the source's pod and the target's images; None when nothing is left."""
+    migration, status = view.migration, view.migration.status
+    end = status.source
+    assert end is not None
+    source = view.pods.get(end.pod)
+    there = source is not None and source["metadata"]["uid"] == end.uid
+    wait = handover.seconds_to_deletion(view) if there else 0.0
+    if wait > 0:
+        return Step(status, (), wait)
+    left: list[Action] = []
+    # The target first resets what still comes through the source's pod: then nobody waits for it.
+    if view.target is None or view.target.stage != TargetStage.FORGOTTEN.value:
+        left.append(orders.target(view, status, TargetStage.FORGOTTEN))
+    if there:
+        delete = DeletePod(migration.namespace, end.pod, end.uid, 0)
+        left.insert(0 if handover.is_late(view) else len(left), delete)
+    return Step(status, tuple(left), POLL_SECONDS) if left else None
 
 
 def _end(view: View) -> Step:
@@ -211,14 +235,9 @@ def _end(view: View) -> Step:
     end, target = status.source, status.target
     assert end is not None
     assert target is not None
-    left: list[Action] = []
-    source = view.pods.get(end.pod)
-    if source is not None and source["metadata"]["uid"] == end.uid:
-        left.append(DeletePod(migration.namespace, end.pod, end.uid, 0))
-    if view.target is None or view.target.stage != TargetStage.FORGOTTEN.value:
-        left.append(orders.target(view, status, TargetStage.FORGOTTEN))
-    if left:
-        return Step(status, tuple(left), POLL_SECONDS)
+    left = _clean_up(view)
+    if left is not None:
+        return left
     measured = measure(view)
     draft = Draft(migration, view.now)
     draft.put(measured=measured)

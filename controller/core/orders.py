@@ -14,6 +14,10 @@ WAIT_SECONDS = 5.0
 DEAD_MAN_SECONDS = 90
 """A frozen source that nobody sealed wakes up by itself after this."""
 
+FORWARD_SECONDS = 2.5
+"""From the end of the source's tasks its pod takes new connections for that long: kubelet sees that
+end within 1 s, and kube-proxy writes its rules at most once a second by default."""
+
 _VERDICTS = {
     Decision.UNDECIDED: Verdict.UNDECIDED,
     Decision.COMMITTED: Verdict.COMMITTED,
@@ -50,6 +54,11 @@ def source(
         "pagePort": page_port(view),
         "deadManSeconds": DEAD_MAN_SECONDS,
     }
+    address = _target_ip(view, status) if stage is SourceStage.REDIRECTED else ""
+    if address:
+        params |= {"podIP": end.pod_ip, "forwardTo": address}
+    if stage is SourceStage.RELEASED:
+        params["forwardSeconds"] = FORWARD_SECONDS
     return _order(view, status, Role.SOURCE, stage.value, params, wait)
 
 
@@ -76,7 +85,21 @@ def target(
         params["pagePort"] = page_port(view)
     if final_pod_uid:
         params["finalPodUID"] = final_pod_uid
+    if stage is TargetStage.FORGOTTEN and other.pod_ip and not keeps_name(status.owner):
+        params["forwardedFrom"] = other.pod_ip
     return _order(view, status, Role.TARGET, stage.value, params, wait)
+
+
+def _target_ip(view: View, status: MigrationStatus) -> str:
+    """Where the source forwards to; empty: not known, or its pod object is gone anyway.
+
+    The agent knows it first: kubelet reports it only after `create`, in which the target is held.
+    """
+    if keeps_name(status.owner) or status.target is None:
+        return ""
+    pod = view.pods.get(status.target.pod) or {}
+    told = (view.target.facts if view.target else {}).get("podIP")
+    return str(told or (pod.get("status") or {}).get("podIP") or "")
 
 
 def _order(

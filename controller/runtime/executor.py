@@ -24,8 +24,10 @@ from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.kube.events import EventRecorder
 from podferry.wire import names
+from podferry.wire.stages import Role
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+TARGET = Role.TARGET.value
 HIGHEST_COST = "2147483647"
 STRATEGIC = "application/strategic-merge-patch+json"
 WRITER = {"fieldManager": names.FIELD_MANAGER}
@@ -131,9 +133,12 @@ class Executor:
         subject.finalizers = wanted
 
     async def _order_agent(self, _subject: Subject, action: actions.OrderAgent) -> bool:
-        observed = await self._agents.order(
-            action.address, action.order, wait_seconds=action.wait_seconds
-        )
+        order = action.order
+        if action.after:
+            target, _ = self._observations.side((order.migration, order.attempt, TARGET))
+            if target is None or not target.reached(action.after):
+                return False
+        observed = await self._agents.order(action.address, order, wait_seconds=action.wait_seconds)
         return self._observations.put_side(observed)
 
     async def _probe_source(self, subject: Subject, action: actions.ProbeSource) -> bool:

@@ -35,8 +35,10 @@ class SourceStage(StrEnum):
     """Paused, dumped, every byte durable at the target (PostCopy: pages are being served)."""
     SEALED = "Sealed"
     """FATE=sealed is durable and the cgroup was read back frozen; only a verdict moves it."""
+    REDIRECTED = "Redirected"
+    """Verdict Committed: connections reset, new ones forwarded to the target; still frozen."""
     RELEASED = "Released"
-    """Verdict Committed: connections aborted, frozen tasks killed, holds gone."""
+    """Verdict Committed: frozen tasks killed, holds gone."""
     THAWED = "Thawed"
     """Verdict RolledBack (or before any freeze): runs as before, shield and holds gone."""
 
@@ -63,6 +65,7 @@ SOURCE_ORDER: tuple[SourceStage, ...] = (
     SourceStage.PREPARED,
     SourceStage.FROZEN,
     SourceStage.SEALED,
+    SourceStage.REDIRECTED,
     SourceStage.RELEASED,
 )
 TARGET_ORDER: tuple[TargetStage, ...] = (
@@ -87,9 +90,12 @@ class Order:
 
     `params` of the source: namespace, pod, podUID, container, containerID, copy
     (StopAndCopy|PostCopy), targetAddress (IP of the target's agent), pagePort,
-    deadManSeconds, volumes [{name, kind}].
+    deadManSeconds, volumes [{name, kind}]; with stage Redirected also podIP (the source pod's) and
+    forwardTo (the target pod's; absent: nothing is forwarded), with stage Released also
+    forwardSeconds (for how long new connections are still forwarded).
     `params` of the target: namespace, container, copy, sourceAddress, pagePort, sameName (bool),
-    volumes; with stage Resumed and sameName also finalPodUID.
+    volumes; with stage Resumed and sameName also finalPodUID; with stage Forgotten also
+    forwardedFrom (the source pod's IP).
     """
 
     migration: str
@@ -138,9 +144,10 @@ class Observed:
     `stage` is the highest stage reached ("" before the first), `wanted` the one being worked on.
     `facts`: source: residentBytes, imageBytes, pagesBytes, pauseSeconds, dumpSeconds,
     transferSeconds, frozenAt (unix seconds), frozen (bool, read back from the cgroup), alive
-    (bool), tcpConnections, connectionsReset, swallowedKills, pagesDone (bool, PostCopy).
-    Target: claimed (bool),
-    claimPodUID, containerID, restoreSeconds, resumedAt, resumedPodUID, neverRan (bool), alive.
+    (bool), tcpConnections, connectionsReset, swallowedKills, pagesDone (bool, PostCopy),
+    forwardedTo (IP, empty if nothing is forwarded), forwardError.
+    Target: claimed (bool), claimPodUID, containerID, podIP, restoreSeconds, resumedAt,
+    resumedPodUID, neverRan (bool), alive, forwardedReset.
     `error`: {"reason", "message"} when progress is Failed.
     """
 

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 STEPS = (
     "target.Prepared", "source.Prepared", "source.Frozen", "target.Rehearsed",
-    "source.Sealed", "target.Resumed", "source.Released", "target.Forgotten",
+    "source.Sealed", "target.Resumed", "source.Redirected", "source.Released", "target.Forgotten",
 )  # fmt: skip
 VICTIMS = (
     "leader", "source agent", "target agent", "wrapper", "containerd of the source",

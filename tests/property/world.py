@@ -25,11 +25,17 @@ from podferry.api.migration import (
 from podferry.controller.core import actions as act
 from podferry.controller.core.advance import advance
 from podferry.controller.core.status import TERMINAL_VALUES, stamp
-from podferry.controller.core.view import View
+from podferry.controller.core.view import NodeView, View
+from podferry.wire.names import READINESS_GATE
 from podferry.wire.stages import Observed, Order, Progress, Role, SourceStage, TargetStage, Verdict
+
+from . import service
 
 UID = "00000000-0000-4000-8000-00000000000a"
 START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+AFTER_COMMIT = ("Redirected", "Released")
 
 
 class Crash(Exception):
@@ -69,6 +75,12 @@ class World:
     target_ends_after_commit: bool = False
     thaw_failures: int = 0  # how often the source cannot be thawed at first
     died: bool = False
+    ever_ready: bool = True  # whether kubelet ever calls the resumed target Ready
+    knows_ip: bool = True
+    pressure: bool = False  # the source's node is short of memory
+    forwarded_to: str = ""
+    released_at: datetime | None = None
+    resumed_at: datetime | None = None
     tick: int = 0
     made: int = 0
     violations: list[str] = field(default_factory=list)
@@ -124,10 +136,14 @@ class World:
         owner = {"metadata": {"uid": "o"}, "spec": {"replicas": 1}} if self.owner_alive else None
         ages = {role: 0.0 if role in self.answers else float("inf") for role in Role}
         return View(
-            migration, self.now, dict(self.pods), {}, owner,
+            migration, self.now, dict(self.pods), self._nodes(), owner,
             source=self._fresh(Role.SOURCE), source_age_seconds=ages[Role.SOURCE],
             target=self._fresh(Role.TARGET), target_age_seconds=ages[Role.TARGET],
         )  # fmt: skip
+
+    def _nodes(self) -> dict[str, NodeView]:
+        taints = ({"key": "node.kubernetes.io/memory-pressure"},) if self.pressure else ()
+        return {"node-a": NodeView("node-a", "10.0.0.1", True, False, taints, {}, 0, 0, None)}
 
     def _fresh(self, role: Role) -> Observed | None:
         """An agent's last answer with its live facts as they are now."""
@@ -164,7 +180,9 @@ class World:
     # -- what actions do -----------------------------------------------------------------------
     def _do(self, action: act.Action) -> None:
         if isinstance(action, act.OrderAgent):
-            self.answers[action.order.role] = self._agent(action.order)
+            target = self.answers.get(Role.TARGET)
+            if not action.after or (target is not None and target.reached(action.after)):
+                self.answers[action.order.role] = self._agent(action.order)
         elif isinstance(action, act.DetachSource):
             metadata = self.pods[action.pod]["metadata"]
             for name in action.labels:
@@ -177,8 +195,17 @@ class World:
             self._create(action.manifest)
         elif isinstance(action, act.DeletePod):
             self._delete(action)
+        elif isinstance(action, act.MarkPodRunning):
+            self._mark(action)
         elif isinstance(action, act.RemoveFinalizer):
             self.finalizer = False
+
+    def _mark(self, action: act.MarkPodRunning) -> None:
+        pod = self.pods.get(action.pod)
+        if pod is not None and pod["metadata"]["uid"] == action.uid:
+            if self.target is None or not self.target.runs:
+                self.violations.append("a target that does not run was marked as running")
+            service.set_true(pod, READINESS_GATE)
 
     def _create(self, manifest: dict[str, Any]) -> None:
         name = manifest["metadata"]["name"]
@@ -203,7 +230,9 @@ class World:
             self.violations.append("the running target's pod was deleted")
         if self.claimed_by == action.uid:
             self.claimed_by = ""
-        held = self.source.frozen and self.stages[Role.SOURCE] in ("Frozen", "Sealed")
+        held = self.source.frozen and self.stages[Role.SOURCE] in ("Frozen", "Sealed", "Redirected")
+        if action.uid == "u-source":
+            service.judge_deletion(self)
         if action.uid == "u-source" and not held:
             self.source.alive = False  # kubelet ends what nobody holds
 
@@ -221,10 +250,14 @@ class World:
 
     def _answer(self, role: Role, wanted: str) -> Observed:
         facts: dict[str, Any] = {}
-        if role is Role.SOURCE and self.stages[role] in ("Frozen", "Sealed", "Released"):
+        if role is Role.SOURCE and self.stages[role] in ("Frozen", "Sealed", *AFTER_COMMIT):
             facts = {"frozenAt": START.timestamp()}
-        elif role is Role.TARGET and self.stages[role] in ("Resumed", "Forgotten"):
-            facts = {"resumedAt": START.timestamp() + 1, "resumedPodUID": self.claimed_by}
+            if self.stages[role] in AFTER_COMMIT:
+                facts["forwardedTo"] = self.forwarded_to
+        elif role is Role.TARGET:
+            facts = {"podIP": "10.1.0.2"} if self.knows_ip else {}
+            if self.stages[role] in ("Resumed", "Forgotten"):
+                facts |= {"resumedAt": START.timestamp() + 1, "resumedPodUID": self.claimed_by}
         stage = self.stages[role]
         return Observed(UID, 1, role, stage, wanted, Progress.REACHED, None, facts)
 
@@ -234,8 +267,19 @@ class World:
             self.source.frozen = True
         elif stage == SourceStage.SEALED.value and at != "Sealed":
             assert self.source.frozen or not self.source.alive, "sealed a running source"
+        elif stage == SourceStage.REDIRECTED.value:
+            assert order.verdict is Verdict.COMMITTED
+            assert at in ("Sealed", stage) or not self.source.alive, f"redirected at {at}"
+            assert self.target is not None
+            if not self.target.runs:
+                self.violations.append("connections were handed over to a target that never ran")
+            if at != stage:
+                self.forwarded_to = str(order.params.get("forwardTo") or "")
         elif stage == SourceStage.RELEASED.value:
             assert order.verdict is Verdict.COMMITTED
+            assert at in ("Redirected", stage), f"released at {at}"
+            if at != stage:
+                service.judge_release(self)
             self.source.alive = False
         elif stage == SourceStage.THAWED.value:
             assert at != "Sealed" or order.verdict is Verdict.ROLLED_BACK
@@ -282,6 +326,7 @@ class World:
             self._owner_of_labels()
         if self.kind == "StatefulSet" and "app" not in self.pods and self.owner_alive:
             self._owner_makes("app", "final")
+        service.kubelet_sees_ready(self)
         for pod in self.pods.values():
             role = pod["metadata"]["annotations"].get("podferry.dev/restore-role")
             early = role in ("replacement", "rehearsal") and not self.claimed_by

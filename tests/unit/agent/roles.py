@@ -13,6 +13,7 @@ from podferry.agent import files, operations
 from podferry.agent.engine import Side
 from podferry.agent.machine import SideState
 from podferry.agent.node import Node
+from podferry.agent.ops import redirect
 from podferry.agent.ops.host import Host
 from podferry.agent.source import Source
 from podferry.agent.store import Store
@@ -61,9 +62,11 @@ class World:
             "disarm",
             "release",
             "before_freeze",
-            "abort_connections",
+            "reset_forwarded",
         ):
             patch.setattr(operations, name, self._record(name))
+        patch.setattr(operations, "hand_over_connections", self._hand_over)
+        patch.setattr(redirect, "address_of", lambda _host, _netns: "192.0.2.9")
         patch.setattr(operations, "thaw_cgroup", self._thaw)
         patch.setattr(operations, "thaw_source", self._thaw)
         patch.setattr(operations, "kill_container", self._kill)
@@ -75,6 +78,10 @@ class World:
             return 0
 
         return record
+
+    def _hand_over(self, *_arguments: object) -> dict[str, Any]:
+        self.calls.append("hand_over_connections")
+        return {"connectionsReset": 2, "forwardedTo": "192.0.2.9"}
 
     def marks(self) -> str:
         found = sorted({"RESUMING", "RESUMED", "ABORTED"} & set(os.listdir(self.side_folder)))

@@ -49,6 +49,7 @@ def walk(*stages: Order) -> SideState:
 
 
 SEALED = (order("Prepared"), order("Frozen"), order("Sealed"))
+REDIRECTED = order("Redirected", verdict=Verdict.COMMITTED)
 REHEARSED = (order("Prepared", role=Role.TARGET), order("Rehearsed", role=Role.TARGET))
 
 
@@ -127,16 +128,39 @@ def test_a_source_that_is_being_sealed_thaws_only_on_the_verdict_rolled_back() -
     assert refused(state, order("Thawed")) == "VerdictMissing"
 
 
-def test_a_source_is_released_only_on_the_verdict_committed() -> None:
+@pytest.mark.parametrize("stage", ["Redirected", "Released"])
+def test_a_source_is_redirected_and_released_only_on_the_verdict_committed(stage: str) -> None:
     state = walk(*SEALED)
-    assert refused(state, order("Released")) == "VerdictMissing"
-    assert refused(state, order("Released", verdict=Verdict.ROLLED_BACK)) == "VerdictMissing"
-    ruling, _ = rule(state, order("Released", verdict=Verdict.COMMITTED), highest=1)
+    if stage == "Released":
+        state = walk(*SEALED, REDIRECTED)
+        state = replace(state, order=replace(state.order, verdict=Verdict.UNDECIDED))
+    assert refused(state, order(stage)) == "VerdictMissing"
+    assert refused(state, order(stage, verdict=Verdict.ROLLED_BACK)) == "VerdictMissing"
+    ruling, _ = rule(state, order(stage, verdict=Verdict.COMMITTED), highest=1)
     assert ruling is Ruling.WORK
 
 
+def test_a_source_is_released_only_once_its_connections_were_reset() -> None:
+    released = order("Released", verdict=Verdict.COMMITTED)
+    assert refused(walk(*SEALED), released) == "StageNotReached"
+
+
+@pytest.mark.parametrize("seal", ["never ordered", "failed"])
+def test_a_source_that_died_before_its_seal_is_handed_over_by_a_commit(seal: str) -> None:
+    state = walk(*SEALED[:2])
+    if seal == "failed":
+        state = failed(rule(state, order("Sealed"), highest=1)[1])
+    ruling, _ = rule(state, REDIRECTED, highest=1)
+    assert ruling is Ruling.WORK
+
+
+def test_a_redirected_source_is_never_thawed() -> None:
+    state = walk(*SEALED, REDIRECTED)
+    assert refused(state, order("Thawed", verdict=Verdict.ROLLED_BACK)) == "VerdictMissing"
+
+
 def test_a_released_source_is_never_thawed() -> None:
-    state = walk(*SEALED, order("Released", verdict=Verdict.COMMITTED))
+    state = walk(*SEALED, REDIRECTED, order("Released", verdict=Verdict.COMMITTED))
     assert refused(state, order("Thawed", verdict=Verdict.ROLLED_BACK)) == "AttemptEnded"
 
 

@@ -94,7 +94,8 @@ async def test_a_freeze_that_is_going_on_is_thawed_until_it_ended(world: World) 
 async def test_a_source_is_killed_only_once_every_page_was_fetched(
     world: World, monkeypatch: pytest.MonkeyPatch, code: str, released: bool
 ) -> None:
-    side = world.side(Role.SOURCE, "Released", "Sealed", verdict=Verdict.COMMITTED, copy="PostCopy")
+    committed = Verdict.COMMITTED
+    side = world.side(Role.SOURCE, "Released", "Redirected", verdict=committed, copy="PostCopy")
     answers = [True, True, False]
 
     def running(_node: Node, _side: Side) -> bool:
@@ -111,7 +112,20 @@ async def test_a_source_is_killed_only_once_every_page_was_fetched(
         with pytest.raises(AgentError, match="PagesLost"):
             await source(world).reach(side, "Released", None)
     assert ("release" in world.calls) is released
-    assert world.calls[0] == "abort_connections"
+
+
+async def test_a_source_that_was_never_sealed_is_taken_from_its_dead_man(world: World) -> None:
+    side = world.side(Role.SOURCE, "Redirected", "Frozen", verdict=Verdict.COMMITTED)
+    await source(world).reach(side, "Redirected", None)
+    assert operations.read_fate(side) == "sealed"
+
+
+async def test_a_redirected_source_keeps_its_tasks(world: World) -> None:
+    side = world.side(Role.SOURCE, "Redirected", "Sealed", verdict=Verdict.COMMITTED)
+    await source(world).reach(side, "Redirected", None)
+    assert world.calls == ["hand_over_connections"]
+    assert side.facts["connectionsReset"] == 2
+    assert side.facts["forwardedTo"] == "192.0.2.9"
 
 
 async def test_a_source_that_a_dead_man_thawed_gets_its_network_back(world: World) -> None:

@@ -93,6 +93,14 @@ async def test_a_target_that_may_run_is_not_killed(world: World, marker: str) ->
     assert world.calls == []
 
 
+async def test_what_still_comes_through_the_source_is_reset_before_the_target_is_forgotten(
+    world: World,
+) -> None:
+    side = world.side(Role.TARGET, "Forgotten", "Resumed", verdict=Verdict.COMMITTED)
+    await target(world).reach(side, "Forgotten", None)
+    assert world.calls[0] == "reset_forwarded"
+
+
 async def test_a_target_is_forgotten_only_once_its_pages_arrived(world: World) -> None:
     side = world.side(Role.TARGET, "Forgotten", "Resumed", copy="PostCopy")
     images = Path(side.folder) / "images"
