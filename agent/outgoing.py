@@ -26,14 +26,13 @@ def is_lazy(side: Side) -> bool:
 
 
 async def announce(side: Side, peer: Peer, verdict: Mapping[str, Any]) -> None:
-    """Let the target make room for the memory while the workload still runs.
+    """Let the target do what it can while the workload still runs: shield, options, room.
 
     `verdict`: a probe, with residentBytes. Raises AgentError: a peer that cannot be reached now
     would not be reached in the freeze either.
     """
-    if not is_lazy(side):
-        key = (side.order.migration, side.order.attempt)
-        await peer.send_expected(key, int(verdict.get("residentBytes") or 0))
+    size = 0 if is_lazy(side) else int(verdict.get("residentBytes") or 0)
+    await peer.send_expected((side.order.migration, side.order.attempt), size)
 
 
 async def send_all(

@@ -23,6 +23,7 @@ from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.node import Node
 from podferry.agent.ops import redirect
+from podferry.agent.transfer import EXPECT
 from podferry.wire.stages import TargetStage, Verdict
 
 log = structlog.get_logger("podferry.agent.target")
@@ -71,7 +72,17 @@ class Target:
                 f"the target is at {observed.stage or 'the beginning'}, ordered to"
                 f" {observed.wanted}; streams are taken only while it is Prepared",
             )
-        return uploads.reader(side.folder, kind, name)
+        read = uploads.reader(side.folder, kind, name)
+        if (kind, name) != ("images", EXPECT):
+            return read
+
+        def announced(stream: IO[bytes]) -> None:
+            read(stream)
+            claim = claims.read(self._node, side)
+            if claim is not None and claim.held:
+                self._arm(side, claim, containers.read_bundle(self._node.host, claim.bundle))
+
+        return announced
 
     async def _prepare(self, side: Side) -> None:
         for name in ("images", "streams", "work"):
@@ -139,16 +150,19 @@ class Target:
     async def _ready(self, side: Side, claim: Claim) -> None:
         """Everything that must stand before the wrapper restores."""
         bundle = containers.read_bundle(self._node.host, claim.bundle)
+        if side.facts.get("armed") != claim.container_id:
+            await asyncio.to_thread(self._arm, side, claim, bundle)
+        await asyncio.to_thread(self._fill, side, bundle)
+        side.note(restoring=claim.container_id)
+
+    def _arm(self, side: Side, claim: Claim, bundle: containers.Bundle) -> None:
+        """What needs the held container only, so that it can be done before the freeze."""
         netns = bundle.network_namespace
         side.note(containerID=claim.container_id, netns=netns)
-        address, _ = await asyncio.gather(
-            asyncio.to_thread(redirect.address_of, self._node.host, netns),
-            asyncio.to_thread(self._fill, side, bundle),
-        )
-        side.note(podIP=address)
-        await asyncio.to_thread(operations.raise_shield, self._node.host, netns)
+        operations.raise_shield(self._node.host, netns)
         operations.write_restore_config(f"{side.folder}/criu.conf", self._tls(side))
-        side.note(restoring=claim.container_id)
+        address = redirect.address_of(self._node.host, netns)
+        side.note(podIP=address, armed=claim.container_id)
 
     def _tls(self, side: Side) -> str:
         return self._node.publish_tls() if pages.is_lazy(side) else ""

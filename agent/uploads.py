@@ -62,6 +62,8 @@ def make_ready(folder: str, size: int) -> int:
     depends on it: without room there is no file and the receiver makes its own. Returns the bytes
     that were made ready: half of the free memory and of the free disk at most.
     """
+    if size <= 0:
+        return 0
     path = f"{folder}/images/{READY}"
     size = min(size, _free_bytes(f"{folder}/images") // 2)
     zeros = bytes(CHUNK)

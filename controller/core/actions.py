@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from podferry.wire.stages import Order
+from podferry.wire.stages import Order, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,15 @@ class RemoveFinalizer:
 class OrderAgent:
     """PUT an order to the agent on `node` and wait up to `wait_seconds` for its answer.
 
-    `after`: a stage of the target; the order is skipped unless the target's last answer, for
-    instance to an earlier action of the same step, says that it is there. The next step asks again.
+    `after`: a side and a stage; the order is skipped unless that side's last answer, for instance
+    to an earlier action of the same step, says that it is there. The next step asks again.
     """
 
     node: str
     address: str
     order: Order
     wait_seconds: float
-    after: str = ""
+    after: tuple[Role, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

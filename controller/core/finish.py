@@ -26,7 +26,7 @@ from podferry.controller.core.actions import (
 )
 from podferry.controller.core.status import Draft, condition, is_true, parse, seconds_since, stamp
 from podferry.controller.core.view import Step, View
-from podferry.wire.stages import Observed, Progress, SourceStage, TargetStage
+from podferry.wire.stages import Observed, Progress, Role, SourceStage, TargetStage
 
 UNREACHABLE_SECONDS = 15.0
 """After that long without a resume the condition says so; nothing else changes."""
@@ -78,7 +78,7 @@ def _resume_actions(view: View, status: MigrationStatus) -> tuple[Action, ...]:
         redirect = orders.source(view, status, SourceStage.REDIRECTED, wait=0.0)
         return (
             orders.target(view, status, TargetStage.RESUMED),
-            replace(redirect, after=TargetStage.RESUMED.value),
+            replace(redirect, after=(Role.TARGET, TargetStage.RESUMED.value)),
         )
     migration = view.migration
     uid, attempt = migration.uid, status.attempt

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from podferry.api.migration import CopyMode, keeps_name
+from podferry.api.migration import CopyMode, MigrationStatus, keeps_name
 from podferry.api.reasons import Condition, Phase, Reason
 from podferry.controller.core import finish, orders, owners, pods, rollback
 from podferry.controller.core.actions import Action, CreatePod, DetachSource
 from podferry.controller.core.status import Draft, is_true, seconds_since
 from podferry.controller.core.view import Step, View
-from podferry.wire.stages import Observed, Progress, SourceStage, TargetStage
+from podferry.wire.stages import Observed, Progress, Role, SourceStage, TargetStage
 
 FRESH_SECONDS = 1.0
 """A commit rests only on answers that are younger than this."""
@@ -167,7 +167,7 @@ def _prepare(view: View) -> Step:
     message = f"container of pod {ready.pod} is held on {ready.node}"
     draft.set(Condition.TARGET_READY, True, Reason.CONTAINER_HELD, message)
     draft.progress(Phase.FREEZING, Reason.FREEZING, "freezing and copying")
-    return Step(draft.value, (orders.source(view, draft.value, SourceStage.FROZEN),), 0.0)
+    return Step(draft.value, _freeze_orders(view, draft.value), 0.0)
 
 
 def _ask_for_target(view: View) -> Step:
@@ -193,14 +193,11 @@ def _ask_for_target(view: View) -> Step:
 
 
 def _freeze(view: View) -> Step:
-    """Freeze, rehearse, seal; each order only once the one before was answered."""
+    """Freeze, rehearse, seal, commit; each order only once the one before was answered."""
     status = view.migration.status
-    if not _at(view.source, SourceStage.FROZEN.value):
-        return Step(status, (orders.source(view, status, SourceStage.FROZEN),), POLL_SECONDS)
-    if not _at(view.target, TargetStage.REHEARSED.value):
-        return Step(status, (orders.target(view, status, TargetStage.REHEARSED),), POLL_SECONDS)
-    if not _at(view.source, SourceStage.SEALED.value):
-        return Step(status, (orders.source(view, status, SourceStage.SEALED),), POLL_SECONDS)
+    left = _freeze_orders(view, status)
+    if left:
+        return Step(status, left, POLL_SECONDS)
     ages = (view.source_age_seconds, view.target_age_seconds)
     if max(ages) >= FRESH_SECONDS:
         asks = (
@@ -214,6 +211,29 @@ def _freeze(view: View) -> Step:
             view, Reason.TARGET_LOST, f"the rehearsal on {node} ended before the decision"
         )
     return finish.commit(view, Reason.DECIDED)
+
+
+def _freeze_orders(view: View, status: MigrationStatus) -> tuple[Action, ...]:
+    """The orders between the held container and the decision that are not reached yet.
+
+    They go out one after the other in one step: looking at the cluster between them would only
+    lengthen the freeze, and every reason to turn back is looked at again before the commit.
+    """
+    frozen, sealed = SourceStage.FROZEN, SourceStage.SEALED
+    rehearsed = TargetStage.REHEARSED
+    chain = (
+        (view.source, frozen.value, orders.source(view, status, frozen), None),
+        (view.target, rehearsed.value, orders.target(view, status, rehearsed), Role.SOURCE),
+        (view.source, sealed.value, orders.source(view, status, sealed), Role.TARGET),
+    )
+    found: list[Action] = []
+    before = ""
+    for observed, stage, order, role in chain:
+        if not _at(observed, stage):
+            after = (role, before) if role is not None and found else None
+            found.append(replace(order, after=after))
+        before = stage
+    return tuple(found)
 
 
 def _at(observed: Observed | None, stage: str) -> bool:

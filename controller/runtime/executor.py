@@ -24,10 +24,8 @@ from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.kube.events import EventRecorder
 from podferry.wire import names
-from podferry.wire.stages import Role
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-TARGET = Role.TARGET.value
 HIGHEST_COST = "2147483647"
 STRATEGIC = "application/strategic-merge-patch+json"
 WRITER = {"fieldManager": names.FIELD_MANAGER}
@@ -135,8 +133,9 @@ class Executor:
     async def _order_agent(self, _subject: Subject, action: actions.OrderAgent) -> bool:
         order = action.order
         if action.after:
-            target, _ = self._observations.side((order.migration, order.attempt, TARGET))
-            if target is None or not target.reached(action.after):
+            role, stage = action.after
+            last, _ = self._observations.side((order.migration, order.attempt, role.value))
+            if last is None or not last.reached(stage):
                 return False
         observed = await self._agents.order(action.address, order, wait_seconds=action.wait_seconds)
         return self._observations.put_side(observed)

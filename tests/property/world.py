@@ -180,8 +180,9 @@ class World:
     # -- what actions do -----------------------------------------------------------------------
     def _do(self, action: act.Action) -> None:
         if isinstance(action, act.OrderAgent):
-            target = self.answers.get(Role.TARGET)
-            if not action.after or (target is not None and target.reached(action.after)):
+            role, stage = action.after or (Role.SOURCE, "")
+            last = self.answers.get(role)
+            if not action.after or (last is not None and last.reached(stage)):
                 self.answers[action.order.role] = self._agent(action.order)
         elif isinstance(action, act.DetachSource):
             metadata = self.pods[action.pod]["metadata"]

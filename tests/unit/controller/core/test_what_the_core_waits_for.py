@@ -80,7 +80,7 @@ def test_an_owner_that_gives_up_before_the_decision_turns_the_move_back(
     owner: dict[str, object] | None, words: str
 ) -> None:
     world = World("ReplicaSet")
-    _until(world, Role.SOURCE, "Frozen")
+    _until(world, Role.SOURCE, "Sealed")
     status = advance(replace(world.view(), owner=owner)).status
     assert status.decision is Decision.ROLLED_BACK
     assert words in status.decision_message
