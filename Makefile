@@ -29,7 +29,7 @@ test-lab: setup ## the tests on a real cluster made on this machine (root)
 	@$(VENV)/bin/pytest -m lab tests
 
 test-faults: setup ## kill each part of a real cluster in each step of a move, by pid
-	@$(VENV)/bin/pytest -m faults -s tests/faults
+	@$(VENV)/bin/pytest -m faults -s tests/lab/faults
 
 test: check test-unit test-lab ## all checks and all tests
 

@@ -90,10 +90,11 @@ def probe(host: Host, found: containers.Container) -> dict[str, Any]:
     """Blockers and sizes of a running container, as sent over the wire."""
     cgroup = cgroup_of(host, found.id)
     answer = probing.probe(cgroup.pids())
-    writable = 0
+    places = [*containers.empty_dirs(host, found.bundle).values(), found.bundle.shm]
     with contextlib.suppress(AgentError):
-        writable = archive.tree_bytes(host.path(containers.upper_dir(host, found.bundle)))
-    return {**answer, "writableBytes": writable, "cgroup": "v2" if cgroup.v2 else "v1"}
+        places.append(containers.upper_dir(host, found.bundle))
+    size = sum(archive.tree_bytes(host.path(place)) for place in places if place)
+    return {**answer, "fileBytes": size, "cgroup": "v2" if cgroup.v2 else "v1"}
 
 
 def swallowed(node: Node, identity: str) -> list[str]:
@@ -143,7 +144,12 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
         block_file=block,
     )
     raise_shield(node.host, netns, "syn")
-    shield.drain(found.pid)
+    if not shield.drain(found.pid):
+        raise AgentError(
+            "ConnectionsWaiting",
+            "connections wait to be accepted, 200 ms after new ones were kept out; criu cannot dump"
+            " them. The program accepts too slowly now; try again when it is less busy",
+        )
     raise_shield(node.host, netns, "full")
     files.write_text(node.local(hold), "")
 

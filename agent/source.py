@@ -98,7 +98,7 @@ class Source:
         verdict = await self._check(side, found)
         if outgoing.is_lazy(side):
             side.note(pagePort=node_ports.choose_page_port(self._taken_ports()))
-        sizes = ("residentBytes", "shmemBytes", "writableBytes", "tcpConnections", "processes")
+        sizes = ("residentBytes", "shmemBytes", "fileBytes", "tcpConnections", "processes")
         side.note(
             containerID=found.id,
             podUID=found.bundle.pod_uid,

@@ -6,12 +6,15 @@ has the probe of the source's agent and predicts. Only then `Accepted` is True.
 
 from __future__ import annotations
 
+from typing import Any
+
 from podferry.api.errors import PreconditionError
 from podferry.api.migration import (
     CopyMode,
     Endpoint,
     Migration,
     MigrationSpec,
+    Prediction,
     StrategyName,
     Transport,
     WorkloadKind,
@@ -90,21 +93,54 @@ def _first(view: View) -> Step:
 
 
 def _second(view: View) -> Step:
-    migration, status = view.migration, view.migration.status
-    end = status.source
+    """The probe has answered: choose the copy mode, predict, and accept or refuse."""
+    status = view.migration.status
+    end, target = status.source, status.target
     assert end is not None
     if view.probe is None:
-        if seconds_since(status.started_at, view.now) > PROBE_SECONDS:
-            raise PreconditionError(
-                Reason.AGENT_UNREACHABLE,
-                f"the agent on {end.node} did not answer the probe within {PROBE_SECONDS:.0f} s;"
-                " see its pod in podferry-system",
-            )
-        body = {"podUID": end.uid, "container": end.container, "containerID": end.container_id}
-        return Step(status, (EnsureFinalizer(), ProbeSource(end.node, end.address, body)), 1.0)
+        return _wait_for_probe(view, end)
     _raise(preflight.check_probe(view.probe))
-    resident = int(view.probe.get("residentBytes") or 0)
-    spec = migration.spec
+    mode, why, prediction = _foresee(view, view.probe, end)
+    pod = view.pods.get(end.pod)
+    if pod is None or pod["metadata"]["uid"] != end.uid:
+        raise PreconditionError(Reason.UNKNOWN_WORKLOAD, f"pod {end.pod} is gone")
+    spec = view.migration.spec
+    _raise(
+        preflight.check_budget(
+            pod=pod,
+            prediction=prediction,
+            max_freeze_seconds=spec.max_freeze_seconds,
+            auto_reason=why if spec.copy is CopyMode.AUTO else "",
+        )
+    )
+    draft = Draft(view.migration, view.now)
+    draft.put(copy=mode.value, copy_reason=why, prediction=prediction)
+    message = (
+        f"{prediction.bytes / 2**20:.0f} MiB from {end.node} to {target.node if target else '?'}"
+        f" by {mode.value}; predicted freeze {prediction.freeze_p50_seconds:.2f} s (p95"
+        f" {prediction.freeze_p95_seconds:.2f} s, {prediction.source})"
+    )
+    draft.set(Condition.ACCEPTED, True, Reason.CHECKS_PASSED, message)
+    draft.progress(Phase.PREPARING, Reason.PREPARING_TARGET, "preparing both nodes")
+    event = RecordEvent("Normal", "Accepted", message, end.pod, end.uid)
+    return Step(draft.value, (EnsureFinalizer(), event), 0.0)
+
+
+def _wait_for_probe(view: View, end: Endpoint) -> Step:
+    status = view.migration.status
+    if seconds_since(status.started_at, view.now) > PROBE_SECONDS:
+        raise PreconditionError(
+            Reason.AGENT_UNREACHABLE,
+            f"the agent on {end.node} did not answer the probe within {PROBE_SECONDS:.0f} s;"
+            " see its pod in podferry-system",
+        )
+    body = {"podUID": end.uid, "container": end.container, "containerID": end.container_id}
+    return Step(status, (EnsureFinalizer(), ProbeSource(end.node, end.address, body)), 1.0)
+
+
+def _foresee(view: View, probe: dict[str, Any], end: Endpoint) -> tuple[CopyMode, str, Prediction]:
+    """The copy mode, why it, and what it will cost. Raises PreconditionError."""
+    spec, status = view.migration.spec, view.migration.status
     same_name = keeps_name(status.owner)
     if same_name and spec.copy is CopyMode.POST_COPY:
         raise PreconditionError(
@@ -115,45 +151,20 @@ def _second(view: View) -> Step:
     obstacles = _against_post_copy(view)
     if spec.copy is CopyMode.POST_COPY:
         _raise(obstacles)
+    load: dict[str, Any] = {
+        "resident_bytes": int(probe.get("residentBytes") or 0),
+        "file_bytes": int(probe.get("fileBytes") or 0),
+        "history": view.history,
+        "now": view.now,
+        "same_name": same_name,
+    }
     mode, why = copy_mode.choose_copy(
         copy=spec.copy,
         max_freeze_seconds=spec.max_freeze_seconds,
-        resident_bytes=resident,
-        history=view.history,
-        now=view.now,
-        same_name=same_name,
         post_copy_refused="; ".join(finding.message for finding in obstacles),
+        **load,
     )
-    prediction = estimate.predict(
-        copy=mode,
-        resident_bytes=resident,
-        history=view.history,
-        now=view.now,
-        same_name=same_name,
-    )
-    pod = view.pods.get(end.pod)
-    if pod is None or pod["metadata"]["uid"] != end.uid:
-        raise PreconditionError(Reason.UNKNOWN_WORKLOAD, f"pod {end.pod} is gone")
-    _raise(
-        preflight.check_budget(
-            pod=pod,
-            prediction=prediction,
-            max_freeze_seconds=spec.max_freeze_seconds,
-            auto_reason=why if spec.copy is CopyMode.AUTO else "",
-        )
-    )
-    draft = Draft(migration, view.now)
-    draft.put(copy=mode.value, copy_reason=why, prediction=prediction)
-    target = status.target
-    message = (
-        f"{resident / 2**20:.0f} MiB from {end.node} to {target.node if target else '?'} by"
-        f" {mode.value}; predicted freeze {prediction.freeze_p50_seconds:.2f} s (p95"
-        f" {prediction.freeze_p95_seconds:.2f} s, {prediction.source})"
-    )
-    draft.set(Condition.ACCEPTED, True, Reason.CHECKS_PASSED, message)
-    draft.progress(Phase.PREPARING, Reason.PREPARING_TARGET, "preparing both nodes")
-    event = RecordEvent("Normal", "Accepted", message, end.pod, end.uid)
-    return Step(draft.value, (EnsureFinalizer(), event), 0.0)
+    return mode, why, estimate.predict(copy=mode, **load)
 
 
 def _check_built(spec: MigrationSpec) -> None:

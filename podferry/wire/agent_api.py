@@ -12,8 +12,8 @@ Errors: {"reason", "message"} with 400, 403, 404, 409 or 500.
 Node facts: node, bootID, agentVersion, criuVersion, runcVersion, containerdVersion, kernel,
 cgroup ("v1"|"v2"), cpuFeatures [..], softDirty, userfaultfd, timeNamespaces, criuTLS,
 freezeInRestore, handlerInstalled, pagePorts, problems [..].
-Probe: ok, blockers [{"reason", "message"}], residentBytes, shmemBytes, writableBytes,
-tcpConnections, processes, cgroup, openFiles.
+Probe: ok, blockers [{"reason", "message"}], residentBytes, shmemBytes, fileBytes (writable
+layer, emptyDirs and /dev/shm), tcpConnections, processes, cgroup, openFiles.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ def choose_copy(
     copy: CopyMode,
     max_freeze_seconds: float | None,
     resident_bytes: int,
+    file_bytes: int = 0,
     history: tuple[Migration, ...],
     now: datetime,
     same_name: bool = False,
@@ -28,6 +29,7 @@ def choose_copy(
         copy: what the user asked for.
         max_freeze_seconds: the user's budget [s], None for none.
         resident_bytes: memory that has to travel.
+        file_bytes: files that have to travel in the freeze, whatever the mode.
         history: finished Migrations, for the predictions.
         now: the wall time, aware.
         same_name: the pod keeps its name. Its image is restored twice, and pages that are served
@@ -39,7 +41,13 @@ def choose_copy(
     if same_name:
         return CopyMode.STOP_AND_COPY, "a pod that keeps its name can only be moved by StopAndCopy"
     stop, post = (
-        predict(copy=mode, resident_bytes=resident_bytes, history=history, now=now)
+        predict(
+            copy=mode,
+            resident_bytes=resident_bytes,
+            file_bytes=file_bytes,
+            history=history,
+            now=now,
+        )
         for mode in (CopyMode.STOP_AND_COPY, CopyMode.POST_COPY)
     )
     stop_text = f"predicted p95 freeze {stop.freeze_p95_seconds:.2f} s, {stop.source}"

@@ -7,7 +7,7 @@ are bytes. It never says that a move may happen (see `preflight`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations
 from statistics import median, median_low
@@ -81,6 +81,7 @@ def predict(
     *,
     copy: CopyMode,
     resident_bytes: int,
+    file_bytes: int = 0,
     history: tuple[Migration, ...],
     now: datetime,
     same_name: bool = False,
@@ -90,30 +91,54 @@ def predict(
     Args:
         copy: StopAndCopy or PostCopy; a mode without a prior is treated as StopAndCopy.
         resident_bytes: memory that has to travel, >= 0.
+        file_bytes: files of the pod, >= 0; they travel in the freeze, whatever the mode.
         history: finished Migrations; others and those without measurements are ignored.
         now: the wall time, aware; only for the age in `source`.
         same_name: the replacement keeps the pod's name; such moves are a class of their own.
 
     Raises:
-        ValueError: `resident_bytes` is negative.
+        ValueError: a size is negative.
     """
-    if resident_bytes < 0:
-        raise ValueError(f"resident_bytes is {resident_bytes}; memory is never negative")
+    if min(resident_bytes, file_bytes) < 0:
+        raise ValueError(
+            f"resident_bytes is {resident_bytes}, file_bytes {file_bytes}; memory is never negative"
+        )
+    if copy is not CopyMode.POST_COPY:
+        # One link, one disk: files beside the memory are as good as more memory.
+        return _predict(copy, resident_bytes + file_bytes, history, now, same_name=same_name)
+    found = _predict(copy, resident_bytes, history, now, same_name=same_name)
+    p50, p95 = (line.per_gib * file_bytes / GIB for line in (_STOP.p50, _STOP.p95))
+    return replace(
+        found,
+        freeze_p50_seconds=round(found.freeze_p50_seconds + p50, 3),
+        freeze_p95_seconds=round(found.freeze_p95_seconds + p95, 3),
+        total_seconds=round(found.total_seconds + p50, 3),
+    )
+
+
+def _predict(
+    copy: CopyMode,
+    size: int,
+    history: tuple[Migration, ...],
+    now: datetime,
+    *,
+    same_name: bool,
+) -> Prediction:
     expected = prior(copy, same_name=same_name)
     moves = _moves(history, copy, same_name=same_name)
     if len(moves) < MOVES_NEEDED:
-        p50, p95 = expected.p50.at(resident_bytes), expected.p95.at(resident_bytes)
+        p50, p95 = expected.p50.at(size), expected.p95.at(size)
         source = f"prior ({len(moves)} moves measured, {MOVES_NEEDED} needed)"
-        return _prediction(p50, p95, AROUND_FREEZE_SECONDS, size=resident_bytes, source=source)
+        return _prediction(p50, p95, AROUND_FREEZE_SECONDS, size=size, source=source)
     line = _fit(moves, per_gib=expected.p50.per_gib)
-    p50 = line.at(resident_bytes)
+    p50 = line.at(size)
     usual = median_low(move.bytes for move in moves)
     doubt = expected.p95.at(usual) / expected.p50.at(usual)
     p95 = p50 * _p95_of_p50([move.freeze / line.at(move.bytes) for move in moves], doubt)
     around = median(max(0.0, move.total - move.freeze) for move in moves)
     age = _age((now - moves[0].completed_at).total_seconds())
     source = f"measured (n={len(moves)}, newest {age} old)"
-    return _prediction(p50, p95, around, size=resident_bytes, source=source)
+    return _prediction(p50, p95, around, size=size, source=source)
 
 
 def _prediction(p50: float, p95: float, around: float, *, size: int, source: str) -> Prediction:

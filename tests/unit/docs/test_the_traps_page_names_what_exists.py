@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/explanation/traps.md").read_text()
-_NAMED = re.compile(r"`((?:unit|lab|property|wire|faults)/[\w/]+\.py)(?:: (\w+))?`((?:, `\w+`)*)")
+_NAMED = re.compile(r"`((?:unit|lab|property|wire)/[\w/]+\.py)(?:: (\w+))?`((?:, `\w+`)*)")
 _TRAP = re.compile(r"^\| (\d+) \||\*\*(\d+)\*\* \(", re.MULTILINE)
 
 

@@ -211,3 +211,12 @@ def test_a_move_that_keeps_the_name_is_predicted_from_its_own_kind() -> None:
     found = predict(copy=STOP, resident_bytes=GIB, history=history, now=NOW, same_name=True)
     assert found.source == "prior (0 moves measured, 5 needed)"
     assert found.freeze_p50_seconds == pytest.approx(5.6)
+
+
+@pytest.mark.parametrize("copy", [CopyMode.STOP_AND_COPY, CopyMode.POST_COPY])
+def test_files_lengthen_the_freeze_in_either_mode(copy: CopyMode) -> None:
+    def p95(files: int) -> float:
+        found = predict(copy=copy, resident_bytes=GIB, file_bytes=files, history=(), now=NOW)
+        return found.freeze_p95_seconds
+
+    assert p95(10 * GIB) > p95(0) + 10

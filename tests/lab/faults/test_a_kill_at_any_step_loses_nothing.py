@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults import judge, victims
 from tests.lab.breakpoints import before
+from tests.lab.faults import judge, victims
 from tests.lab.moves import OTHER, Moves, why
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
