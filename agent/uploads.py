@@ -18,6 +18,8 @@ from podferry.agent.errors import AgentError
 from podferry.agent.transfer import EXPECT, MANIFEST
 from podferry.runtime_wrapper.page_receiver import CHUNK, READY
 
+_PAGE = os.sysconf("SC_PAGESIZE")
+
 
 def stream_path(folder: str, kind: str, name: str) -> str:
     """Where a tar stream is kept until the container is filled."""
@@ -60,7 +62,9 @@ def make_ready(folder: str, size: int) -> int:
 
     Making those pages is most of the cost of a new file, and it would lie in the freeze. Nothing
     depends on it: without room there is no file and the receiver makes its own. Returns the bytes
-    that were made ready: half of the free memory and of the free disk at most.
+    that were made ready: half of the free memory, of the free disk and of what may be dirty before
+    the kernel starts to write, at most. More than that would be written to the disk twice, and the
+    second time within the freeze (docs/decisions/0006).
     """
     if size <= 0:
         return 0
@@ -82,7 +86,10 @@ def _free_bytes(folder: str) -> int:
     disk = os.statvfs(folder)
     with open("/proc/meminfo", encoding="ascii") as source:
         memory = next(int(line.split()[1]) for line in source if line.startswith("MemAvailable"))
-    return min(disk.f_bavail * disk.f_frsize, memory * 1024)
+    with open("/proc/vmstat", encoding="ascii") as source:
+        pages = {name: int(value) for name, value in (line.split() for line in source)}
+    calm = pages["nr_dirty_background_threshold"] - pages["nr_dirty"] - pages["nr_writeback"]
+    return min(disk.f_bavail * disk.f_frsize, memory * 1024, max(0, calm) * _PAGE)
 
 
 def _private(path: str, flags: int) -> int:
