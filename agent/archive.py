@@ -18,19 +18,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+from podferry.agent.tar_stream import ArchiveError, open_stream, refusing
+
 XATTR = "PODFERRY.xattr."
 OPAQUE = "PODFERRY.opaque"
 MAX_MEMBERS = 2_000_000
+MAX_IMAGES = 100_000
+MAX_PATH = 4096
 _OPAQUE_XATTRS = ("trusted.overlay.opaque", "user.overlay.opaque")
 _REFUSED_XATTRS = ("trusted.overlay.redirect", "trusted.overlay.metacopy")
 _BLOCK = 65536
 _SELF = "."
 _DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-class ArchiveError(ValueError):
-    """A stream or a folder that is refused; the message names the entry and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,8 @@ def unpack(stream: IO[bytes], root: str, *, overlay: bool = False) -> Packed:
     """
     target = _Target(root, overlay=overlay)
     try:
-        return target.consume(stream)
-    except tarfile.TarError as error:
-        raise ArchiveError(f"the stream is not a complete tar archive: {error}") from error
+        with refusing():
+            return target.consume(stream)
     finally:
         target.close()
 
@@ -166,18 +165,22 @@ def unpack_flat(stream: IO[bytes], folder: str) -> dict[str, int]:
     sizes: dict[str, int] = {}
     directory = os.open(folder, _DIR_FLAGS)
     try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as tar:
+        with refusing(), open_stream(stream) as tar:
             for info in tar:
-                if not info.isreg() or len(_parts(info.name)) != 1:
+                tar.members.clear()  # or the whole list stays in memory
+                parts = _parts(info.name)
+                if not info.isreg() or len(parts) != 1:
                     raise ArchiveError(f"{info.name!r} is not a plain file at the top level")
-                _remove(directory, info.name)
-                descriptor = os.open(info.name, _NEW_FLAGS, 0o600, dir_fd=directory)
+                if len(sizes) >= MAX_IMAGES:
+                    raise ArchiveError(f"more than {MAX_IMAGES} images")
+                # "a/." has one part too, and would pass through a link called "a".
+                name = parts[0]
+                _remove(directory, name)
+                descriptor = os.open(name, _NEW_FLAGS, 0o600, dir_fd=directory)
                 with os.fdopen(descriptor, "wb") as out:
                     _copy_sparse(tar, info, out)
-                sizes[info.name] = info.size
+                sizes[name] = info.size
         return sizes
-    except tarfile.TarError as error:
-        raise ArchiveError(f"the stream is not a complete tar archive: {error}") from error
     finally:
         os.close(directory)
 
@@ -186,6 +189,8 @@ def _parts(name: str) -> list[str]:
     """Path components of an entry. Raises ArchiveError for one that could leave the folder."""
     if name.startswith("/") or "\0" in name:
         raise ArchiveError(f"{name!r} is an absolute path or holds a NUL byte")
+    if len(name) > MAX_PATH:
+        raise ArchiveError(f"a name of {len(name)} characters; the longest is {MAX_PATH}")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if not parts or ".." in parts:
         raise ArchiveError(f"{name!r} leaves the folder it is unpacked into")
@@ -252,8 +257,9 @@ class _Target:
         """Unpack all entries, then give folders their owner, mode and time."""
         entries = size = 0
         own: tarfile.TarInfo | None = None
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20) as tar:
+        with open_stream(stream) as tar:
             for info in tar:
+                tar.members.clear()  # or the whole list stays in memory
                 if info.name == _SELF and info.isdir():
                     own = info
                     continue

@@ -43,6 +43,8 @@ def read_json(path: str) -> dict[str, Any] | None:
             value = json.load(source)
     except FileNotFoundError:
         return None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} holds no JSON: {error}") from error
     if not isinstance(value, dict):
         raise ValueError(f"{path} holds {type(value).__name__}, expected a JSON object")
     return value

@@ -84,6 +84,8 @@ def _fields(message: bytes) -> Iterator[tuple[int, int]]:
 def _varint(data: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
     while True:
+        if shift > 63:
+            raise ValueError("a number has more than 64 bits")
         byte = data[position]
         value |= (byte & 0x7F) << shift
         position, shift = position + 1, shift + 7

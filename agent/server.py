@@ -6,7 +6,6 @@ errors. Never does: answer a request without a verified client certificate.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Callable
 from typing import IO, Any, Protocol
@@ -170,7 +169,7 @@ class _Routes:
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
         body = await request.json()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, LookupError, RecursionError) as error:
         raise Refused("BadBody", f"the body is not JSON: {error}", status=400) from error
     if not isinstance(body, dict):
         raise Refused("BadBody", "the body is not a JSON object", status=400)
@@ -196,7 +195,7 @@ def _role(request: web.Request) -> Role:
 def _order(request: web.Request, body: dict[str, Any]) -> Order:
     try:
         order = Order.from_dict(body)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise Refused("BadOrder", str(error), status=400) from error
     if (order.migration, order.attempt, order.role) != (*_key(request), _role(request)):
         raise Refused("BadOrder", "path and body name different attempts", status=400)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
-import tarfile
 from collections.abc import Callable
 from typing import IO, Any
 
-from podferry.agent import archive, files
+from podferry.agent import archive, files, tar_stream
 from podferry.agent.errors import AgentError
 from podferry.agent.transfer import EXPECT, MANIFEST
 from podferry.runtime_wrapper.page_receiver import CHUNK, READY
 
 _PAGE = os.sysconf("SC_PAGESIZE")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
 def stream_path(folder: str, kind: str, name: str) -> str:
@@ -31,7 +32,7 @@ def reader(folder: str, kind: str, name: str) -> Callable[[IO[bytes]], object]:
     if kind == "images" and name == MANIFEST:
         return lambda stream: _take_manifest(stream, folder)
     if kind == "images" and name == EXPECT:
-        return lambda stream: make_ready(folder, int(_json(stream).get("bytes", 0)))
+        return lambda stream: make_ready(folder, _expected(_json(stream)))
     if kind == "images":
         return lambda stream: archive.unpack_flat(stream, f"{folder}/images")
     return lambda stream: _keep(stream, stream_path(folder, kind, name))
@@ -44,17 +45,40 @@ def _keep(stream: IO[bytes], path: str) -> None:
 
 
 def _take_manifest(stream: IO[bytes], folder: str) -> None:
-    files.write_json(f"{folder}/manifest.json", _json(stream))
+    value = _json(stream)
+    images, streams = value.get("images", {}), value.get("streams", [])
+    if not isinstance(images, dict) or not all(map(_NAME.fullmatch, images)):
+        raise tar_stream.ArchiveError("the manifest's images are not a map of file names to sizes")
+    if not isinstance(streams, list) or not all(map(_is_stream, streams)):
+        raise tar_stream.ArchiveError("the manifest's streams are not a list of kind/name")
+    files.write_json(f"{folder}/manifest.json", value)
+
+
+def _is_stream(entry: object) -> bool:
+    kind, _, name = str(entry).partition("/")
+    return kind in ("rootfs", "volume", "shm") and bool(_NAME.fullmatch(name))
+
+
+def _expected(value: dict[str, Any]) -> int:
+    size = value.get("bytes", 0)
+    if type(size) is not int or not 0 <= size < 1 << 63:
+        raise tar_stream.ArchiveError(f"{str(size)[:40]!r} is no number of bytes to expect")
+    return size
 
 
 def _json(stream: IO[bytes]) -> dict[str, Any]:
     """The one JSON object of a stream. Raises ArchiveError."""
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
+    with tar_stream.refusing(), tar_stream.open_stream(stream) as tar:
         info = tar.next()
         content = tar.extractfile(info) if info is not None and info.isreg() else None
         if content is None or info is None or info.size > 1 << 24:
-            raise archive.ArchiveError("the stream holds no JSON file of at most 16 MiB")
-        return dict(json.loads(content.read()))
+            raise tar_stream.ArchiveError("the stream holds no JSON file of at most 16 MiB")
+        value = json.loads(content.read())
+        if not isinstance(value, dict):
+            raise tar_stream.ArchiveError(
+                f"the stream holds {type(value).__name__}, no JSON object"
+            )
+        return value
 
 
 def make_ready(folder: str, size: int) -> int:

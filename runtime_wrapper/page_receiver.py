@@ -106,6 +106,8 @@ class Images:
         # Field 2 is the count that versions before 4.2 read, field 5 the one since.
         old = pages if pages < 1 << 32 else 0
         self._entries += _message((1, address), (2, old), (4, flags), (5, pages))
+        if len(self._entries) >= CHUNK:  # however many ranges come, memory stays as it is
+            self._write_entries()
         left = pages * PAGE if flags & PRESENT else 0
         self.bytes += left
         while left:
@@ -121,8 +123,7 @@ class Images:
         if self._map < 0:
             return
         self._write_pages()
-        _write(self._map, memoryview(self._entries))
-        self._entries = bytearray()
+        self._write_entries()
         os.close(self._map)
         os.ftruncate(self._pages, self._written)
         os.close(self._pages)
@@ -132,6 +133,10 @@ class Images:
         """Remove the file made ready if no image was large enough for it."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._folder}/{READY}")
+
+    def _write_entries(self) -> None:
+        _write(self._map, memoryview(self._entries))
+        self._entries = bytearray()
 
     def _write_pages(self) -> None:
         if self._pages < 0:

@@ -38,6 +38,6 @@ def _detached(notes: dict[str, str]) -> dict[str, str]:
     """The labels that were taken; a person may have edited the annotation."""
     try:
         found = json.loads(notes.get(names.ANNOTATION_DETACHED) or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}

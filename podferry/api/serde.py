@@ -8,6 +8,8 @@ decided by the controller. Maps are user data (labels), so their keys are never 
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 import types
 from enum import Enum
 from functools import lru_cache
@@ -96,19 +98,32 @@ def parse_migration(raw: dict[str, Any]) -> Migration:
     Raises:
         PreconditionError: InvalidSpec, naming the field, its value and the known values.
     """
-    meta = raw.get("metadata") or {}
+    meta = _part(raw, "metadata")
+    finalizers = meta.get("finalizers") or ()
+    if not isinstance(finalizers, (list, tuple)):
+        raise _invalid("metadata.finalizers", finalizers, "it must be a list")
     return Migration(
         namespace=str(meta.get("namespace") or ""),
         name=str(meta.get("name") or ""),
         uid=str(meta.get("uid") or ""),
-        generation=int(meta.get("generation") or 0),
+        generation=_plain(int, meta.get("generation") or 0, "metadata.generation"),
         resource_version=str(meta.get("resourceVersion") or ""),
         deletion_requested=bool(meta.get("deletionTimestamp")),
-        finalizers=tuple(str(item) for item in meta.get("finalizers") or ()),
+        finalizers=tuple(str(item) for item in finalizers),
         created_at=str(meta.get("creationTimestamp") or ""),
-        spec=from_dict(MigrationSpec, raw.get("spec") or {}, path="spec"),
-        status=status_from_dict(raw.get("status") or {}),
+        spec=from_dict(MigrationSpec, _part(raw, "spec"), path="spec"),
+        status=status_from_dict(_part(raw, "status")),
     )
+
+
+def _part(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    """A map of the object; one that is not there is empty, one of another type is nonsense."""
+    found = raw.get(name)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise _invalid(name, found, "it must be a map of fields")
+    return found
 
 
 def status_to_dict(status: MigrationStatus) -> dict[str, Any]:
@@ -159,10 +174,11 @@ def _enum(kind: type[Enum], value: Any, where: str) -> Enum:
 def _plain(kind: type, value: Any, where: str) -> Any:
     """Text, numbers and bools; a bool is no number, and 2.0 is a whole number."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is float and is_number:
-        return float(value)
-    if kind is int and is_number and value == int(value):
-        return int(value)
+    if is_number and not (isinstance(value, float) and not math.isfinite(value)):
+        if kind is float and abs(value) <= sys.float_info.max:
+            return float(value)
+        if kind is int and value == int(value):
+            return int(value)
     if kind in (str, bool) and isinstance(value, kind):
         return value
     raise _invalid(where, value, f"it must be {_KINDS[kind]}")

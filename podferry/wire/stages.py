@@ -135,6 +135,8 @@ class Order:
             )
         except KeyError as error:
             raise ValueError(f"order without field {error}") from error
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"order with a field of the wrong type: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +178,20 @@ class Observed:
     @staticmethod
     def from_dict(raw: dict[str, Any]) -> Observed:
         """Parse an answer. Raises ValueError or KeyError on nonsense."""
-        return Observed(
-            migration=str(raw["migration"]),
-            attempt=int(raw["attempt"]),
-            role=Role(raw["role"]),
-            stage=str(raw["stage"]),
-            wanted=str(raw["wanted"]),
-            progress=Progress(raw["progress"]),
-            error=raw.get("error"),
-            facts=dict(raw.get("facts") or {}),
-        )
+        try:
+            failure = raw.get("error")
+            return Observed(
+                migration=str(raw["migration"]),
+                attempt=int(raw["attempt"]),
+                role=Role(raw["role"]),
+                stage=str(raw["stage"]),
+                wanted=str(raw["wanted"]),
+                progress=Progress(raw["progress"]),
+                error=None if failure is None else dict(failure),
+                facts=dict(raw.get("facts") or {}),
+            )
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"answer with a field of the wrong type: {error}") from error
 
     def reached(self, stage: str) -> bool:
         """Whether this side is at `stage` or, on the forward path, beyond it."""
