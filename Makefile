@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup check test test-unit test-lab test-faults image generate demo bench clean
+.PHONY: help setup check test test-unit test-lab test-faults fuzz image generate demo bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,6 +32,10 @@ test-faults: setup ## kill each part of a real cluster in each step of a move, b
 	@$(VENV)/bin/pytest -m faults -s tests/lab/faults
 
 test: check test-unit test-lab ## all checks and all tests
+
+FUZZ_SECONDS ?= 120
+fuzz: setup ## nonsense for every parser of foreign bytes (FUZZ_SECONDS=120)
+	@$(PY) -m tools.fuzz $(FUZZ_SECONDS)
 
 image: setup ## the container image of controller and agent, without Docker
 	@$(VENV)/bin/podferry image

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from podferry.agent.tar_stream import ArchiveError, open_stream, refusing
+from podferry.agent.tar_stream import ArchiveError as ArchiveError
+from podferry.agent.tar_stream import forget, open_stream, refusing
 
 XATTR = "PODFERRY.xattr."
 OPAQUE = "PODFERRY.opaque"
@@ -167,7 +168,7 @@ def unpack_flat(stream: IO[bytes], folder: str) -> dict[str, int]:
     try:
         with refusing(), open_stream(stream) as tar:
             for info in tar:
-                tar.members.clear()  # or the whole list stays in memory
+                forget(tar)
                 parts = _parts(info.name)
                 if not info.isreg() or len(parts) != 1:
                     raise ArchiveError(f"{info.name!r} is not a plain file at the top level")
@@ -259,7 +260,7 @@ class _Target:
         own: tarfile.TarInfo | None = None
         with open_stream(stream) as tar:
             for info in tar:
-                tar.members.clear()  # or the whole list stays in memory
+                forget(tar)
                 if info.name == _SELF and info.isdir():
                     own = info
                     continue

@@ -71,3 +71,9 @@ def refusing() -> Iterator[None]:
         if error.errno not in _BY_INPUT:
             raise
         raise ArchiveError(f"an entry of the stream cannot be made: {error}") from error
+
+
+def forget(tar: tarfile.TarFile) -> None:
+    """Drop the list of entries read so far, which tarfile would keep to the end."""
+    kept: Any = tar
+    kept.members.clear()
