@@ -20,7 +20,7 @@ def main(seconds: float) -> int:
         end, done = time.monotonic() + seconds / len(TARGETS), 0
         while time.monotonic() < end:
             try:
-                target(random.Random(first + done))
+                target(random.Random(first + done))  # noqa: S311
             except Exception:
                 traceback.print_exc()
                 print(f"{name}: seed {first + done} shows a defect", file=sys.stderr)
