@@ -137,7 +137,7 @@ def upload(rng: random.Random) -> None:
 def memory_map(rng: random.Random) -> None:
     data = b"h" * 8
     for _ in range(rng.randrange(4)):
-        body = rng.randbytes(rng.randrange(30)) or b"\xff" * 4000
+        body = rng.randbytes(rng.choice([0, 0, 3, 20])) or b"\x08" + b"\xff" * 9000 + b"\x01"
         data += struct.pack("<I", rng.choice([len(body), 0, 1 << 31])) + body
     with guarded() as folder, contextlib.suppress(AgentError):
         (folder / "images" / "pagemap-1.img").write_bytes(damaged(rng, data))
