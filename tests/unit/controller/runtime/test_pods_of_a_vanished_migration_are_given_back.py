@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from podferry.api.clock import FakeClock
+from podferry.api.errors import PodferryError
+from podferry.api.reasons import Reason
 from podferry.controller.core import strays
 from podferry.controller.runtime.executor import Executor
 from podferry.controller.runtime.observe import Observations
@@ -86,3 +88,23 @@ def test_the_target_of_the_migration_is_not_given_back() -> None:
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", "{}"])
 def test_a_note_that_somebody_spoiled_is_left_alone(text: str) -> None:
     assert strays.find([pod(**{names.ANNOTATION_DETACHED: text})], set()) == ()
+
+
+async def test_one_pod_that_cannot_be_given_back_does_not_stop_the_others(
+    server: FakeApiServer,
+) -> None:
+    tried: list[str] = []
+
+    class Failing:
+        async def run(self, _subject: object, action: Any) -> None:
+            tried.append(action.pod)
+            raise PodferryError(Reason.INVALID_SPEC, "these labels are refused")
+
+    first, second = pod(), pod()
+    second["metadata"]["name"] = "web-2"
+    client = await server.client()
+    try:
+        await Sweeper(client, Failing(), lambda: [first, second]).sweep()  # type: ignore[arg-type]
+    finally:
+        await client.close()
+    assert tried == ["web-1", "web-2"]
