@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from pathlib import Path
 
 from podferry.agent import node_ports
@@ -134,7 +133,8 @@ async def stop(node: Node, side: Side) -> None:
         pid = _pid(side, name)
         if not pid or not _is_ours(node, side, pid):
             continue
-        node.host.run(["kill", f"-{int(signal.SIGKILL)}", str(pid)])
+        # The shell's own: a minimal node has no program of that name.
+        node.host.run(["sh", "-c", 'kill -9 "$0"', str(pid)])
         for _ in range(1000):
             if not node.alive(pid):
                 break

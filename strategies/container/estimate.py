@@ -55,9 +55,9 @@ class Prior:
 
 
 # docs/explanation/predictions.md says where these come from.
-_STOP = Prior(Line(0.6, 3.2), Line(1.8, 6.0))
-_STOP_KEPT_NAME = Prior(Line(1.6, 4.0), Line(3.6, 8.0))
-_POST = Prior(Line(0.5, 0.2), Line(1.5, 0.6))
+_STOP = Prior(Line(0.4, 1.8), Line(1.2, 4.5))
+_STOP_KEPT_NAME = Prior(Line(1.0, 3.0), Line(2.4, 6.0))
+_POST = Prior(Line(0.4, 0.1), Line(1.2, 0.3))
 
 
 def prior(copy: CopyMode, *, same_name: bool = False) -> Prior:

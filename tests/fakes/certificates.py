@@ -59,6 +59,7 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(hours=1))
             .not_valid_after(now + datetime.timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca, None), critical=True)
+            .add_extension(_usage(ca=ca), critical=True)
             .add_extension(
                 own if ca else x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own),
                 critical=False,
@@ -79,3 +80,18 @@ class Authority:
             key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
         )
         return str(path)
+
+
+def _usage(*, ca: bool) -> x509.KeyUsage:
+    """Python >= 3.13 refuses an authority that does not say what its key is for."""
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -66,7 +67,7 @@ def test_up_with_another_shape_is_refused_while_the_lab_runs(lab: Cluster) -> No
 def test_a_dead_forwarder_is_started_again_and_the_cluster_stays(lab: Cluster) -> None:
     state = json.loads(lab.lab.state_file.read_text())
     uid = lab.get("namespace", "kube-system")["metadata"]["uid"]
-    subprocess.run(["kill", "-KILL", str(state["processes"]["forward"]["pid"])], check=True)
+    os.kill(int(state["processes"]["forward"]["pid"]), signal.SIGKILL)
     podferry_lab("up", "--name", lab.name)
     lab.kubectl("wait", "--for=condition=Ready", "node/node-a", "--timeout=30s")
     assert lab.get("namespace", "kube-system")["metadata"]["uid"] == uid

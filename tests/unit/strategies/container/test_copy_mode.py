@@ -30,9 +30,9 @@ def test_what_was_asked_for_is_taken(copy: CopyMode) -> None:
             9.0,
             GIB,
             CopyMode.STOP_AND_COPY,
-            "fits maxFreezeSeconds 9 s (predicted p95 freeze 7.80 s",
+            "fits maxFreezeSeconds 9 s (predicted p95 freeze 5.70 s",
         ),
-        (4.0, GIB, CopyMode.POST_COPY, "PostCopy does (p95 2.10 s"),
+        (4.0, GIB, CopyMode.POST_COPY, "PostCopy does (p95 1.50 s"),
         (0.5, GIB, CopyMode.STOP_AND_COPY, "neither"),
     ],
 )
