@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup check test test-unit test-lab test-faults fuzz image generate demo bench clean
+.PHONY: help setup parts check test test-unit test-lab test-faults fuzz image generate demo bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,10 +25,13 @@ check: setup ## ruff, mypy --strict, import contracts, generated files up to dat
 test-unit: setup ## everything that needs no cluster
 	@$(VENV)/bin/pytest -m "not lab and not faults" tests
 
-test-lab: setup ## the tests on a real cluster made on this machine (root)
+parts: setup ## build Kubernetes, containerd and runc into the cache (cold: minutes)
+	@[ "$$(id -u)" != 0 ] || $(VENV)/bin/podferry lab build
+
+test-lab: parts ## the tests on a real cluster made on this machine (root)
 	@$(VENV)/bin/pytest -m lab tests
 
-test-faults: setup ## kill each part of a real cluster in each step of a move, by pid
+test-faults: parts ## kill each part of a real cluster in each step of a move, by pid
 	@$(VENV)/bin/pytest -m faults -s tests/lab/faults
 
 test: check test-unit test-lab ## all checks and all tests
