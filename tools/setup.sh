@@ -15,6 +15,7 @@ need ip iproute2
 need nsenter util-linux
 need mkfs.ext4 e2fsprogs
 need tar tar
+need sysctl procps
 need pkg-config pkg-config
 need nft nftables
 need iptables iptables
