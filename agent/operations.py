@@ -321,6 +321,20 @@ def break_off_dump(node: Node, side: Side, *, seconds: float = 5.0) -> None:
         time.sleep(0.05)
 
 
+def end_dump(node: Node, side: Side) -> None:
+    """End this attempt's criu; the source stays frozen. Raises AgentError if it cannot be told."""
+    identity = str(side.facts["containerID"])
+    cgroup = cgroup_of(node.host, identity)
+    break_off_dump(node, side)
+    ended = thaw.stop_dump(node.host, node.folder(side)) and thaw.stop_tracers(cgroup)
+    if not ended or not cgroup.freeze():
+        raise AgentError(
+            "NotFrozen",
+            f"container {identity[:12]} did not stay frozen while its criu was ended; roll back",
+        )
+    _yield_to_dead_man(node, side, cgroup)
+
+
 def thaw_source(node: Node, side: Side) -> None:
     """End this attempt's criu, thaw and read back, then shield, dead-man and hold go."""
     identity = str(side.facts["containerID"])

@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from podferry.agent import containers, node_ports, operations, outgoing
+from podferry.agent import containers, node_ports, operations, outgoing, serving
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
@@ -173,6 +173,11 @@ class Source:
         identity = str(side.facts["containerID"])
         host = self._node.host
         lazy = outgoing.is_lazy(side)
+        if serving.is_due(side) and not operations.read_fate(side):
+            found = await asyncio.to_thread(containers.find, host, identity)
+            freeze = self._plan(side, found)
+            seconds = await asyncio.to_thread(serving.serve_again, self._node, side, freeze)
+            side.note(secondDumpSeconds=seconds)
         if not lazy and operations.dump_running(self._node, side):
             raise AgentError("StillDumping", "criu of this attempt still runs; not sealed")
         if lazy and not operations.dump_running(self._node, side) and operations.dump_code(side):

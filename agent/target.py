@@ -17,7 +17,17 @@ from typing import IO, Any
 
 import structlog
 
-from podferry.agent import archive, claims, containers, files, operations, pagemap, pages, uploads
+from podferry.agent import (
+    archive,
+    claims,
+    containers,
+    files,
+    operations,
+    pagemap,
+    pages,
+    serving,
+    uploads,
+)
 from podferry.agent.claims import Claim
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError, Refused
@@ -229,6 +239,8 @@ class Target:
             if claim and wanted in (None, "", claim.pod_uid) and self._is_there(side, claim):
                 break
             await asyncio.sleep(0.02)
+        if pages.is_lazy(side):
+            await serving.fetch_again(self._node, side)
         await self._restore(side)
 
     def _thaw(self, side: Side) -> None:

@@ -100,7 +100,7 @@ def _second(view: View) -> Step:
     if view.probe is None:
         return _wait_for_probe(view, end)
     _raise(preflight.check_probe(view.probe))
-    mode, why, prediction = _foresee(view, view.probe, end)
+    mode, why, prediction = _foresee(view, view.probe)
     pod = view.pods.get(end.pod)
     if pod is None or pod["metadata"]["uid"] != end.uid:
         raise PreconditionError(Reason.UNKNOWN_WORKLOAD, f"pod {end.pod} is gone")
@@ -138,16 +138,10 @@ def _wait_for_probe(view: View, end: Endpoint) -> Step:
     return Step(status, (EnsureFinalizer(), ProbeSource(end.node, end.address, body)), 1.0)
 
 
-def _foresee(view: View, probe: dict[str, Any], end: Endpoint) -> tuple[CopyMode, str, Prediction]:
+def _foresee(view: View, probe: dict[str, Any]) -> tuple[CopyMode, str, Prediction]:
     """The copy mode, why it, and what it will cost. Raises PreconditionError."""
     spec, status = view.migration.spec, view.migration.status
     same_name = keeps_name(status.owner)
-    if same_name and spec.copy is CopyMode.POST_COPY:
-        raise PreconditionError(
-            Reason.NOT_SUPPORTED_YET,
-            f"pod {end.pod} keeps its name (bare pod or StatefulSet): it is rehearsed in one pod"
-            " and resumed in another, and PostCopy can serve its pages only once; use StopAndCopy",
-        )
     obstacles = _against_post_copy(view)
     if spec.copy is CopyMode.POST_COPY:
         _raise(obstacles)

@@ -53,6 +53,7 @@ def source(
         "targetAddress": other.address,
         "pagePort": page_port(view),
         "deadManSeconds": DEAD_MAN_SECONDS,
+        "sameName": keeps_name(status.owner),
     }
     address = _target_ip(view, status) if stage is SourceStage.REDIRECTED else ""
     if address:

@@ -32,14 +32,11 @@ def choose_copy(
         file_bytes: files that have to travel in the freeze, whatever the mode.
         history: finished Migrations, for the predictions.
         now: the wall time, aware.
-        same_name: the pod keeps its name. Its image is restored twice, and pages that are served
-            on demand are served once: only StopAndCopy can move it.
+        same_name: the pod keeps its name, so its image is restored twice; longer in either mode.
         post_copy_refused: why these nodes cannot do PostCopy, or empty.
     """
     if copy is not CopyMode.AUTO:
         return copy, f"{copy.value} was asked for"
-    if same_name:
-        return CopyMode.STOP_AND_COPY, "a pod that keeps its name can only be moved by StopAndCopy"
     stop, post = (
         predict(
             copy=mode,
@@ -47,6 +44,7 @@ def choose_copy(
             file_bytes=file_bytes,
             history=history,
             now=now,
+            same_name=same_name,
         )
         for mode in (CopyMode.STOP_AND_COPY, CopyMode.POST_COPY)
     )

@@ -58,13 +58,14 @@ class Prior:
 _STOP = Prior(Line(0.4, 1.8), Line(1.2, 4.5))
 _STOP_KEPT_NAME = Prior(Line(1.0, 3.0), Line(2.4, 6.0))
 _POST = Prior(Line(0.4, 0.1), Line(1.2, 0.3))
+_POST_KEPT_NAME = Prior(Line(1.3, 0.3), Line(2.6, 0.6))
 
 
 def prior(copy: CopyMode, *, same_name: bool = False) -> Prior:
     """Return the prior; a pod that keeps its name is restored twice, its sandbox made meanwhile."""
-    if same_name:
-        return _STOP_KEPT_NAME
-    return _POST if copy is CopyMode.POST_COPY else _STOP
+    if copy is CopyMode.POST_COPY:
+        return _POST_KEPT_NAME if same_name else _POST
+    return _STOP_KEPT_NAME if same_name else _STOP
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,9 +66,18 @@ def test_of_two_migrations_of_one_pod_exactly_one_acts(moves: Moves) -> None:
     assert moves.answer(_settled(moves, pod)).boot == before.boot
 
 
-def test_post_copy_of_a_pod_that_keeps_its_name_is_refused(moves: Moves) -> None:
-    pod = moves.start("StatefulSet", "w")
+@pytest.mark.parametrize("kind", ["StatefulSet", "Pod"])
+def test_a_pod_that_keeps_its_name_goes_there_and_back_by_post_copy(
+    moves: Moves, kind: str
+) -> None:
+    pod = moves.start(kind, "w", mb=256)
     before = moves.answer(pod)
-    status = moves.migrate("StatefulSet", "w", "m", copy="PostCopy")
-    assert (status["phase"], why(status)) == ("Failed", "NotSupportedYet")
-    assert moves.answer(moves.pod("w")).boot == before.boot
+    for number in (1, 2):
+        status = moves.migrate(kind, "w", f"m{number}", copy="PostCopy")
+        assert status["phase"] == "Succeeded", status
+        moves.gone(pod)
+        pod = moves.pod("w")
+        assert pod["spec"]["nodeName"] == status["target"]["node"]
+        now = moves.answer(pod)
+        assert (now.boot, now.number) == (before.boot, before.number + number)
+        assert now.found == now.expected == before.expected

@@ -216,13 +216,18 @@ def _carry(hand: Hand) -> None:
         if path.suffix in (".img", ".json"):
             shutil.copyfile(path, hand.place(workload.TARGET, path.name))
     if hand.lazy:
-        hand.spawn(
-            workload.TARGET, "criu", "lazy-pages", "--page-server", "--address",
-            hand.world.node_ip(workload.SOURCE), "--port", str(_PORT), "-D", FOLDER,
-            "-W", f"{FOLDER}/work", "-o", "lazy.log",
-        )  # fmt: skip
-        socket = hand.place(workload.TARGET, "work/lazy-pages.socket")
-        wait_for("lazy-pages", socket.exists, seconds=10, pause=_POLL_SECONDS)
+        _fetch(hand)
+
+
+def _fetch(hand: Hand) -> None:
+    """Start the daemon that fetches pages on demand."""
+    hand.spawn(
+        workload.TARGET, "criu", "lazy-pages", "--page-server", "--address",
+        hand.world.node_ip(workload.SOURCE), "--port", str(_PORT), "-D", FOLDER,
+        "-W", f"{FOLDER}/work", "-o", "lazy.log",
+    )  # fmt: skip
+    socket = hand.place(workload.TARGET, "work/lazy-pages.socket")
+    wait_for("lazy-pages", socket.exists, seconds=10, pause=_POLL_SECONDS)
 
 
 def _restore(hand: Hand) -> None:
@@ -242,9 +247,23 @@ def _take_name(hand: Hand, rehearsal: Held) -> Held:
     hand.world.run(workload.TARGET, [*_RUNC, "kill", rehearsal.id, "KILL"])
     api.delete(workload.pod_path(TARGET_NAME), force=True)
     _create(hand, NAME, workload.TARGET, restore=True)
+    if hand.lazy:
+        _serve_again(hand)
     held = _held(hand)
     _restore(hand)
     return held
+
+
+def _serve_again(hand: Hand) -> None:
+    """Pages are served once; a second dump of the source, which stays frozen, serves the rest."""
+    hand.source(*_RUNC, "pause", hand.container)  # criu left it to ptrace alone
+    _end_children(hand)
+    hand.children.clear()
+    hand.place(workload.SOURCE, "status").unlink()
+    with contextlib.suppress(FileNotFoundError):
+        hand.place(workload.TARGET, "work/lazy-pages.socket").unlink()
+    _dump(hand)
+    _fetch(hand)
 
 
 def _release(hand: Hand) -> None:
@@ -267,10 +286,7 @@ def _clear(hand: Hand) -> None:
         fifo = hand.world.path(node, f"{RUN}/go")
         with contextlib.suppress(OSError):  # a create that still waits
             os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-    for child in hand.children:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait(10)
+    _end_children(hand)
     if hand.container:
         with contextlib.suppress(BenchError):
             hand.source(*_RUNC, "kill", hand.container, "KILL")
@@ -279,3 +295,10 @@ def _clear(hand: Hand) -> None:
     for pod in hand.world.pods(NAME):
         hand.world.api.delete(workload.pod_path(pod["metadata"]["name"]), force=True)
     hand.world.no_pods(NAME)
+
+
+def _end_children(hand: Hand) -> None:
+    for child in hand.children:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait(10)

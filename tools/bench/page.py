@@ -33,10 +33,11 @@ Floor: ratio <= 1.25. Goal: <= 1.0.
 """
 
 SAME_NAME = """
-A StatefulSet is moved by StopAndCopy only: PostCopy is refused with `NotSupportedYet`, because its
-replacement must carry the same name and is restored twice
+A StatefulSet's replacement must carry the same name and is restored twice, and with PostCopy its
+memory is served twice
 ([decision 0005](../decisions/0005-same-name-owners-rehearse-under-another-name.md)). By hand the
-same is done: rehearsal, old pod deleted, same-named pod created, second restore.
+same is done: rehearsal, old pod deleted, same-named pod created, second dump (PostCopy), second
+restore.
 """
 
 GAP = """

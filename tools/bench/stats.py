@@ -55,11 +55,12 @@ class Cell:
 
 
 def cells(sizes: Sequence[int]) -> list[Cell]:
-    """Every cell that can be moved: a kept name and PostCopy exclude each other."""
+    """Every size, owner and copy mode."""
     kinds = (
         ("Deployment", "StopAndCopy"),
         ("Deployment", "PostCopy"),
         ("StatefulSet", "StopAndCopy"),
+        ("StatefulSet", "PostCopy"),
     )
     return [Cell(owner, size, copy) for size in sizes for owner, copy in kinds]
 

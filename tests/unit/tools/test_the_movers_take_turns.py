@@ -35,5 +35,7 @@ def test_each_round_makes_every_cell_before_the_next_begins() -> None:
     assert numbers == sorted(numbers)
 
 
-def test_a_kept_name_is_never_moved_by_post_copy() -> None:
-    assert ("StatefulSet", "PostCopy") not in {(cell.owner, cell.copy) for cell in CELLS}
+def test_each_owner_is_moved_by_each_copy_mode() -> None:
+    assert {(cell.owner, cell.copy) for cell in CELLS} == set(
+        itertools.product(("Deployment", "StatefulSet"), ("StopAndCopy", "PostCopy"))
+    )

@@ -9,9 +9,16 @@ from podferry.strategies.container.copy_mode import choose_copy
 from tests.unit.strategies.container.samples import GIB, NOW
 
 
-def _choose(copy: CopyMode, budget: float | None, size: int) -> tuple[CopyMode, str]:
+def _choose(
+    copy: CopyMode, budget: float | None, size: int, *, same_name: bool = False
+) -> tuple[CopyMode, str]:
     return choose_copy(
-        copy=copy, max_freeze_seconds=budget, resident_bytes=size, history=(), now=NOW
+        copy=copy,
+        max_freeze_seconds=budget,
+        resident_bytes=size,
+        history=(),
+        now=NOW,
+        same_name=same_name,
     )
 
 
@@ -42,3 +49,9 @@ def test_auto_weighs_the_budget(
     found, why = _choose(CopyMode.AUTO, budget, size)
     assert found is mode
     assert words in why
+
+
+def test_a_kept_name_is_moved_by_post_copy_where_only_that_fits() -> None:
+    mode, why = _choose(CopyMode.AUTO, 4.0, GIB, same_name=True)
+    assert mode is CopyMode.POST_COPY
+    assert "PostCopy does (p95 3.20 s" in why
