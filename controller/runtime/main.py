@@ -25,6 +25,7 @@ from podferry.controller.core.advance import advance
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.certificates import CertificateFiles
 from podferry.controller.runtime.executor import Executor
+from podferry.controller.runtime.expirer import Expirer
 from podferry.controller.runtime.facts_publisher import FactsPublisher
 from podferry.controller.runtime.health import HealthServer
 from podferry.controller.runtime.loop import ControllerLoop
@@ -217,12 +218,20 @@ async def _lead(
         is_leader=lambda: elector.is_leader,
     )
     loop.attach(reconciler)
+    expirer = Expirer(
+        client,
+        loop.stores.migrations.list,
+        clock=clock,
+        parse=serde.parse_migration,
+        is_leader=lambda: elector.is_leader,
+    )
     metrics.leader.set(1)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(observer.run())
             group.create_task(loop.run())
             group.create_task(Sweeper(client, executor, loop.stores.pods.list).run())
+            group.create_task(expirer.run())
     except* NotLeading:
         raise LeadershipLost("the lease was not renewed in time") from None
     finally:
