@@ -1,4 +1,4 @@
-"""Deletes finished Migrations whose `ttlSecondsAfterFinished` is over. Runs in the leader, rarely.
+"""Deletes finished Migrations: whose ttl is over, or that are too many. Runs in the leader, rarely.
 
 Owns the deleting, with the uid as precondition. What is due is decided in `core.expiry`; a
 Migration that ended never changes its end, so a look at the store is enough, however old it is.
@@ -33,6 +33,7 @@ class Expirer:
         client: for the deletes.
         migrations: all raw Migrations, from the store.
         is_leader: asked before each delete.
+        keep: so many finished ones stay in each namespace; 0: any number.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class Expirer:
         clock: Clock,
         parse: Callable[[dict[str, Any]], Migration],
         is_leader: Callable[[], bool],
+        keep: int,
     ) -> None:
         self._client, self._migrations = client, migrations
-        self._clock, self._parse, self._is_leader = clock, parse, is_leader
+        self._clock, self._parse, self._is_leader, self._keep = clock, parse, is_leader, keep
 
     async def run(self) -> None:
         """Look until cancelled; raises NotLeading."""
@@ -60,7 +62,7 @@ class Expirer:
         """
         known = [found for raw in self._migrations() if (found := self._read(raw)) is not None]
         deleted = 0
-        for migration in expiry.expired(known, self._clock.now()):
+        for migration in expiry.due(known, self._clock.now(), keep=self._keep):
             if not self._is_leader():
                 raise NotLeading
             deleted += await self._delete(migration)

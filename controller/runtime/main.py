@@ -47,6 +47,8 @@ LEASE = "podferry-controller"
 LEASE_SECONDS, RENEW_SECONDS, RETRY_SECONDS = 8.0, 5.0, 1.0
 """Shorter than usual: when the leader dies in the middle of a move, a workload stays frozen until
 another replica may lead [s]."""
+KEEP_FINISHED = 500
+"""Finished Migrations of a namespace that stay without a ttl; some 10 KB each in the API server."""
 
 _log = structlog.get_logger(__name__)
 
@@ -63,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--service-account", default="podferry-controller")
     it.add_argument("--webhook-port", type=int, default=names.WEBHOOK_PORT)
     it.add_argument("--metrics-port", type=int, default=names.CONTROLLER_METRICS_PORT)
+    it.add_argument(
+        "--keep-finished",
+        type=int,
+        default=KEEP_FINISHED,
+        help="finished Migrations that stay in each namespace, the latest; 0: any number",
+    )
     it.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return it
 
@@ -224,6 +232,7 @@ async def _lead(
         clock=clock,
         parse=serde.parse_migration,
         is_leader=lambda: elector.is_leader,
+        keep=options.keep_finished,
     )
     metrics.leader.set(1)
     try:

@@ -32,7 +32,8 @@ DESCRIPTIONS: dict[str, str] = {
     ),
     "MigrationSpec.ttl_seconds_after_finished": (
         "Seconds after the end, whichever it was, until this object is deleted; 0: at once. Absent:"
-        " it is kept. Predictions are fitted from the finished Migrations that still exist."
+        " it is kept, but for the controller's limit of finished ones in a namespace. Predictions"
+        " are fitted from the finished Migrations that still exist."
     ),
     "MigrationSpec.fallback": (
         "Strategies to try next, in order. Refused with NotSupportedYet unless empty."

@@ -25,6 +25,7 @@ class World:
     def __init__(self, server: FakeApiServer, client: ApiClient) -> None:
         self.server, self.client, self.clock = server, client, FakeClock()
         self.leads = True
+        self.keep = 0
         self.stale: list[dict[str, Any]] | None = None
 
     def add(
@@ -51,6 +52,7 @@ class World:
             clock=self.clock,
             parse=serde.parse_migration,
             is_leader=lambda: self.leads,
+            keep=self.keep,
         )
 
     def left(self) -> list[str]:
@@ -84,6 +86,8 @@ async def test_a_ttl_of_zero_deletes_at_once_whatever_the_end(world: World, phas
         (0, {"phase": "Committed"}),
         (0, {"phase": "Committed", "ended": ""}),
         (0, {"ended": ""}),
+        (0, {"ended": "soon"}),
+        (0, {"ended": "2026-01-01T00:00:00"}),
         (0, {"finalizers": (names.FINALIZER,)}),
         (0, {"finalizers": ("example.com/archive",)}),
         (2**62, {}),
@@ -148,3 +152,20 @@ async def test_who_leads_no_more_deletes_nothing(world: World) -> None:
     with pytest.raises(NotLeading):
         await world.expirer().look()
     assert world.left() == ["m"]
+
+
+async def test_the_latest_ended_stay_where_a_namespace_has_more_than_its_limit(
+    world: World,
+) -> None:
+    world.keep = 2
+    for hour in (3, 1, 4, 2):
+        world.add(f"m{hour}", None, ended=f"2026-01-01T0{hour}:00:00.000000Z")
+    world.add("going", None, phase="Committed", ended="")
+    assert (await world.expirer().look(), world.left()) == (2, ["going", "m3", "m4"])
+
+
+async def test_one_whose_ttl_is_over_takes_no_place_of_another(world: World) -> None:
+    world.keep = 1
+    world.add("old", None, ended="2025-12-31T00:00:00.000000Z")
+    world.add("expired", 0)
+    assert (await world.expirer().look(), world.left()) == (1, ["old"])
