@@ -25,6 +25,7 @@ from podferry.controller.core.advance import advance
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.certificates import CertificateFiles
 from podferry.controller.runtime.executor import Executor
+from podferry.controller.runtime.expirer import Expirer
 from podferry.controller.runtime.facts_publisher import FactsPublisher
 from podferry.controller.runtime.health import HealthServer
 from podferry.controller.runtime.loop import ControllerLoop
@@ -46,6 +47,8 @@ LEASE = "podferry-controller"
 LEASE_SECONDS, RENEW_SECONDS, RETRY_SECONDS = 8.0, 5.0, 1.0
 """Shorter than usual: when the leader dies in the middle of a move, a workload stays frozen until
 another replica may lead [s]."""
+KEEP_FINISHED = 500
+"""Finished Migrations of a namespace that stay without a ttl; some 10 KB each in the API server."""
 
 _log = structlog.get_logger(__name__)
 
@@ -62,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--service-account", default="podferry-controller")
     it.add_argument("--webhook-port", type=int, default=names.WEBHOOK_PORT)
     it.add_argument("--metrics-port", type=int, default=names.CONTROLLER_METRICS_PORT)
+    it.add_argument(
+        "--keep-finished",
+        type=int,
+        default=KEEP_FINISHED,
+        help="finished Migrations that stay in each namespace, the latest; 0: any number",
+    )
     it.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return it
 
@@ -217,12 +226,21 @@ async def _lead(
         is_leader=lambda: elector.is_leader,
     )
     loop.attach(reconciler)
+    expirer = Expirer(
+        client,
+        loop.stores.migrations.list,
+        clock=clock,
+        parse=serde.parse_migration,
+        is_leader=lambda: elector.is_leader,
+        keep=options.keep_finished,
+    )
     metrics.leader.set(1)
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(observer.run())
             group.create_task(loop.run())
             group.create_task(Sweeper(client, executor, loop.stores.pods.list).run())
+            group.create_task(expirer.run())
     except* NotLeading:
         raise LeadershipLost("the lease was not renewed in time") from None
     finally:

@@ -40,6 +40,7 @@ _LIMITS: dict[str, Schema] = {
     },
     "MigrationSpec.max_freeze_seconds": {"minimum": 0, "exclusiveMinimum": True, "maximum": 3600},
     "MigrationSpec.deadline_seconds": {"minimum": 10, "maximum": 86400},
+    "MigrationSpec.ttl_seconds_after_finished": {"minimum": 0},
     "MigrationSpec.fallback": {"maxItems": 3},
     "MigrationStatus.conditions": {
         "x-kubernetes-list-type": "map",

@@ -30,6 +30,11 @@ DESCRIPTIONS: dict[str, str] = {
     "MigrationSpec.deadline_seconds": (
         "Seconds from the start after which an undecided move is rolled back; 10 to 86400."
     ),
+    "MigrationSpec.ttl_seconds_after_finished": (
+        "Seconds after the end, whichever it was, until this object is deleted; 0: at once. Absent:"
+        " it is kept, but for the controller's limit of finished ones in a namespace. Predictions"
+        " are fitted from the finished Migrations that still exist."
+    ),
     "MigrationSpec.fallback": (
         "Strategies to try next, in order. Refused with NotSupportedYet unless empty."
     ),

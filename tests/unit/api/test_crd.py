@@ -117,3 +117,9 @@ def test_every_field_of_the_spec_is_explained_and_no_text_is_of_a_lost_field() -
     for key in DESCRIPTIONS:
         cls, name = key.split(".")
         assert name in {field.name for field in dataclasses.fields(getattr(migration, cls))}
+
+
+def test_a_ttl_is_a_whole_number_from_zero_and_has_no_default(version: dict[str, Any]) -> None:
+    schema = _properties(version, "spec")["ttlSecondsAfterFinished"]
+    assert (schema["type"], schema["minimum"]) == ("integer", 0)
+    assert "default" not in schema
