@@ -1,4 +1,4 @@
-"""What happens in the world around a move: a server that hangs, a wire that is cut, a stopped leader.
+"""What happens in the world around a move: a server that hangs, a wire that is cut.
 
 Each is undone at the end of its block, whatever happened in it.
 """

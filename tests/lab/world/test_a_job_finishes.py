@@ -1,4 +1,4 @@
-"""The program of a Job ends by itself just before its freeze: the Job is complete, nothing failed."""
+"""The program of a Job ends by itself just before its freeze: the Job is complete."""
 
 from __future__ import annotations
 
