@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 import click
 
-from podferry.lab.cluster import inspect, lifecycle
+from podferry.lab.cluster import inspect, lifecycle, reboot
 from podferry.lab.cluster.errors import LabError
 from podferry.lab.cluster.model import Lab, parse_memory
 from podferry.lab.parts.errors import PartsError
@@ -104,6 +104,18 @@ def status(name: str, output: str) -> None:
         click.echo(json.dumps(found, indent=2))
     else:
         click.echo(inspect.as_text(found))
+
+
+@lab.command("reboot")
+@click.argument("node")
+@_command
+def reboot_(name: str, node: str) -> None:
+    """Cut the power of a node and start it again: podferry lab reboot node-a."""
+    target = Lab.named(name)
+    reboot.power_off(target, node)
+    _say(f"{node} is off")
+    reboot.power_on(target, node)
+    click.echo(f"{node} starts")
 
 
 @lab.command()

@@ -25,7 +25,7 @@ from podferry.controller.core import owners
 from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, RecordEvent
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
-from podferry.strategies.container import copy_mode, estimate, preflight
+from podferry.strategies.container import copy_mode, estimate, preflight, quota_checks
 
 PROBE_SECONDS = 30.0
 AGENT_GRACE_SECONDS = 10.0
@@ -75,6 +75,7 @@ def _first(view: View) -> Step:
         )
     asked = migration.spec.copy is CopyMode.POST_COPY
     _raise(preflight.check_source(source, post_copy=asked))
+    _raise(quota_checks.check_quotas(found.pod, view.quotas))
     target = _target(view, found.pod, source)
     draft = Draft(migration, view.now)
     draft.put(

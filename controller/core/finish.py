@@ -155,8 +155,8 @@ def _why_not_resumed(view: View, target: Endpoint) -> str:
     if gave_up and keeps_name(status.owner):
         return (
             f"{gave_up} after the decision, so nobody makes the pod in which the workload would go"
-            f" on. {kept}; make the owner again to go on, or delete this Migration's source"
-            " container to give the memory up"
+            f" on. {kept}; make the owner again to go on, or delete this Migration to give the"
+            " workload up"
         )
     error = (view.target.error if view.target else None) or {}
     return (

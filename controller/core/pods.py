@@ -36,6 +36,11 @@ def find(pods: dict[str, RawPod], uid: str, attempt: int, role: str) -> RawPod |
     return found[0] if found else None
 
 
+def is_ending(pod: RawPod) -> bool:
+    """Whether somebody deleted it already."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
 def annotation(pod: RawPod, name: str) -> str:
     """An annotation of a pod, empty if it has none."""
     return str((pod["metadata"].get("annotations") or {}).get(name) or "")

@@ -7,7 +7,7 @@ fenced the node with Kubernetes' own `out-of-service` taint.
 from __future__ import annotations
 
 from podferry.api.migration import keeps_name
-from podferry.controller.core import orders, rollback
+from podferry.controller.core import orders, owners, pods, rollback
 from podferry.controller.core.view import Step, View
 from podferry.wire.stages import TargetStage
 
@@ -21,10 +21,13 @@ OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 def step(view: View) -> Step | None:
     """The next step towards a revert of a committed, not resumed Migration; None for none.
 
-    A pod that keeps its name has no way back: its source object is gone by now.
+    A pod that keeps its name has no way back, for its source object is gone by now, unless its
+    user gave it up: then the frozen source wakes up only to be told to end.
     """
     status = view.migration.status
-    if keeps_name(status.owner) or not _source_waits(view):
+    if keeps_name(status.owner) and not given_up(view):
+        return None
+    if not _source_waits(view):
         return None
     if _fenced(view):
         return rollback.revert(
@@ -40,6 +43,22 @@ def step(view: View) -> Step | None:
     if facts.get("neverRan") is True and facts.get("alive") is False:
         return Step(status, (orders.target(view, status, TargetStage.DISARMED),), POLL_SECONDS)
     return None
+
+
+def given_up(view: View) -> bool:
+    """Whether nobody will make the pod in which the workload would go on, by its user's wish.
+
+    The Migration itself must be deleted as well, as a namespace that goes does it: an owner alone
+    may be made again, and the memory is kept for it.
+    """
+    migration, status = view.migration, view.migration.status
+    found = pods.find(view.pods, migration.uid, status.attempt, pods.ROLE_FINAL)
+    if not migration.deletion_requested or (found and not pods.is_ending(found)):
+        return False
+    if status.owner is not None:
+        return bool(owners.owner_gave_up(status.owner, view.owner))
+    # A bare pod is made by us, from its rehearsal.
+    return pods.find(view.pods, migration.uid, status.attempt, pods.ROLE_REHEARSAL) is None
 
 
 def _source_waits(view: View) -> bool:

@@ -54,7 +54,7 @@ def advance(view: View) -> Step:
     status = view.migration.status
     if not _target_is_out(view):
         return Step(status, (orders.target(view, status, TargetStage.DISARMED),), POLL_SECONDS)
-    if _source_pod(view) is not None and not _source_is_awake(view):
+    if _source_is_there(view) and not _source_is_awake(view):
         return _thaw(view)
     left = _give_back(view) or _let_target_go(view) or _destroy(view) or _remove_target(view)
     if left:
@@ -102,6 +102,13 @@ def _source_is_awake(view: View) -> bool:
         and observed.progress is Progress.REACHED
         and observed.facts.get("frozen") is not True
     )
+
+
+def _source_is_there(view: View) -> bool:
+    """Its pod, or its tasks: kubelet can end those of a pod that is gone only once they wake up."""
+    facts = view.source.facts if view.source is not None else {}
+    told = view.source_age_seconds < LOST_TARGET_SECONDS
+    return _source_pod(view) is not None or (told and facts.get("alive") is True)
 
 
 def _source_pod(view: View) -> dict[str, object] | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from podferry.api.migration import CopyMode, MigrationStatus, keeps_name
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import finish, orders, owners, pods, rollback
+from podferry.controller.core import blocked, finish, orders, owners, pods, rollback
 from podferry.controller.core.actions import Action, CreatePod, DetachSource
 from podferry.controller.core.status import Draft, is_true, seconds_since
 from podferry.controller.core.view import Step, View
@@ -78,8 +78,11 @@ def _changed(view: View) -> tuple[Reason, str] | None:
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         return Reason.SOURCE_ENDED, f"pod {end.pod} ended by itself"
     if not is_true(status, Condition.TARGET_READY):
-        late = seconds_since(status.started_at, view.now) > PREPARE_SECONDS
-        if late:
+        waited = seconds_since(status.started_at, view.now)
+        refused = blocked.why(view.owner, _target_pod(view))
+        if refused is not None and waited > blocked.PATIENCE_SECONDS:
+            return refused
+        if waited > PREPARE_SECONDS:
             return Reason.TARGET_UNSCHEDULABLE, _why_not_ready(view)
     return _target_lost(view)
 

@@ -50,6 +50,8 @@ class View:
     target: Observed | None = None
     target_age_seconds: float = float("inf")
     probe: dict[str, Any] | None = None
+    quotas: tuple[dict[str, Any], ...] = ()
+    """Raw ResourceQuotas of the namespace; read before the acceptance only."""
 
 
 @dataclass(frozen=True, slots=True)

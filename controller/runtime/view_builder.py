@@ -107,6 +107,7 @@ class ViewBuilder:
         """
         accepted = migration.status.source is not None
         fresh = prefetched or {}
+        quotas: tuple[Object, ...] = ()
         if accepted:
             pods, owner, _ = await asyncio.gather(
                 self._live_pods(migration, fresh),
@@ -117,9 +118,17 @@ class ViewBuilder:
             await asyncio.gather(self._sum_requests(), self._ask_nodes())
             pods = await self._all_pods(migration.namespace)
             owner = await self._owner_of_workload(migration, pods)
-        return self._view(migration, pods, owner)
+            answer = await self._client.list(paths.resource_quotas(migration.namespace))
+            quotas = tuple(answer["items"])
+        return self._view(migration, pods, owner, quotas)
 
-    def _view(self, migration: Migration, pods: dict[str, Object], owner: Object | None) -> View:
+    def _view(
+        self,
+        migration: Migration,
+        pods: dict[str, Object],
+        owner: Object | None,
+        quotas: tuple[Object, ...],
+    ) -> View:
         others, history = self._other_migrations(migration)
         attempt = migration.status.attempt
         observations = self._observations
@@ -138,6 +147,7 @@ class ViewBuilder:
             target=target,
             target_age_seconds=target_age,
             probe=observations.probe(migration.uid, attempt),
+            quotas=quotas,
         )
 
     def nodes(self) -> dict[str, NodeView]:

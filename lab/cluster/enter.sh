@@ -57,6 +57,9 @@ mount -t mqueue mqueue /dev/mqueue
 umount -l /oldroot
 mount --make-rshared /
 hostname "$box"
+# a node that was rebooted must be told from one that was not
+cat /proc/sys/kernel/random/uuid > /run/boot_id
+mount --bind /run/boot_id /proc/sys/kernel/random/boot_id
 if [ "$memory" -gt 0 ]; then
   awk -v t="$memory" '
     /^MemTotal/ { print "MemTotal: " t " kB"; next }

@@ -24,6 +24,7 @@ _NUMBER = r"(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})"
 _DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|s|m|h))+")
 _DURATION_PART = re.compile(rf"({_NUMBER})(ms|s|m|h)")
 _SIZE = re.compile(rf"({_NUMBER})(?:[eE]([+-]?[0-9]{{1,2}})|([KMGTPE]i|[numkMGTPE]|))")
+_HOW = "write a number of bytes or one with a unit, such as 64Mi, 3Gi or 1e9"
 
 
 def parse_duration(text: str) -> float:
@@ -59,16 +60,23 @@ def parse_bytes(text: str | int | float) -> int:
     Raises:
         ValueError: no such size, negative, or above 1 EiB; says what to write.
     """
+    size = parse_amount(text)
+    if size > LARGEST_BYTES:
+        raise ValueError(f'size "{text}" is above 1 EiB, which no node has; {_HOW}')
+    return int(size.to_integral_value(rounding=ROUND_CEILING))
+
+
+def parse_amount(text: str | int | float) -> Decimal:
+    """Return any Kubernetes quantity, such as `500m` processors or `3Gi` bytes, exactly.
+
+    Raises:
+        ValueError: no such quantity, or negative; says what to write.
+    """
     raw = str(text).strip()
-    how = "write a number of bytes or one with a unit, such as 64Mi, 3Gi or 1e9"
     if raw.startswith("-"):
-        raise ValueError(f'size "{text}" is negative; {how}')
+        raise ValueError(f'size "{text}" is negative; {_HOW}')
     match = _SIZE.fullmatch(raw)
     if match is None:
-        raise ValueError(f'size "{str(text)[:40]}" cannot be read; {how}')
+        raise ValueError(f'size "{str(text)[:40]}" cannot be read; {_HOW}')
     number, exponent, suffix = match.groups()
-    factor = Decimal(f"1e{exponent}") if exponent else _BYTES[suffix]
-    size = Decimal(number) * factor
-    if size > LARGEST_BYTES:
-        raise ValueError(f'size "{text}" is above 1 EiB, which no node has; {how}')
-    return int(size.to_integral_value(rounding=ROUND_CEILING))
+    return Decimal(number) * (Decimal(f"1e{exponent}") if exponent else _BYTES[suffix])

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     FREEZE_OVER_BUDGET = "FreezeOverBudget"
     LIVENESS_TOO_SHORT = "LivenessTooShort"
     HOLD_TOO_LONG = "HoldTooLong"
+    QUOTA_EXCEEDED = "QuotaExceeded"
 
     CANCELLED = "Cancelled"
     DEADLINE_EXCEEDED = "DeadlineExceeded"

@@ -45,6 +45,11 @@ def pods(namespace: str | None, name: str | None = None, sub: str | None = None)
     return resource("v1", "pods", namespace=namespace, name=name, sub=sub)
 
 
+def resource_quotas(namespace: str, name: str | None = None) -> str:
+    """Path of the quotas of a namespace."""
+    return resource("v1", "resourcequotas", namespace=namespace, name=name)
+
+
 def migrations(namespace: str | None, name: str | None = None, sub: str | None = None) -> str:
     """Path of our Migration objects."""
     return resource(GROUP_VERSION, "migrations", namespace=namespace, name=name, sub=sub)

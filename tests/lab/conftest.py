@@ -66,7 +66,7 @@ def namespace(lab: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     lab.kubectl("create", "namespace", name)
     lab.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s")
     yield name
-    lab.kubectl("delete", "namespace", name, "--wait=false", "--now")
+    lab.kubectl("delete", "namespace", name, "--wait=false", "--now", "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")

@@ -24,10 +24,7 @@ true
 
 def left_over(moves: Moves, uid: str) -> list[str]:
     """What a finished Migration still holds on the nodes and in the API server."""
-    found = []
-    for node in ("node-a", "node-b"):
-        said = moves.cluster.exec(node, ["sh", "-c", _LEFT.replace("{uid}", uid)])
-        found += [f"{node}: {line}" for line in said.splitlines() if line.strip()]
+    found = left_on_nodes(moves, uid)
     migration = moves.get("migration", "m")
     if migration["metadata"].get("finalizers"):
         found.append(f"finalizers {migration['metadata']['finalizers']}")
@@ -35,6 +32,15 @@ def left_over(moves: Moves, uid: str) -> list[str]:
         notes = pod["metadata"].get("annotations") or {}
         if "podferry.dev/detached-labels" in notes:
             found.append(f"pod {pod['metadata']['name']} is detached: {json.dumps(notes)}")
+    return found
+
+
+def left_on_nodes(moves: Moves, uid: str) -> list[str]:
+    """The nodes' part of it; the Migration itself may be gone."""
+    found = []
+    for node in ("node-a", "node-b"):
+        said = moves.cluster.exec(node, ["sh", "-c", _LEFT.replace("{uid}", uid)])
+        found += [f"{node}: {line}" for line in said.splitlines() if line.strip()]
     return found
 
 
