@@ -32,6 +32,9 @@ class Arena:
         self.cluster = cluster
         self.nodes = {name: Node(cluster, name) for name in ("node-a", "node-b")}
         self._round, self._number = 0, 0
+        old = [item["metadata"]["name"] for item in cluster.get("namespaces")["items"]]
+        for name in (name for name in old if name.startswith("faults-")):
+            cluster.kubectl("delete", "namespace", name, "--timeout=60s")
         self.moves = self._namespace()
         self._apps: dict[str, str] = {}
         for node in self.nodes.values():
@@ -41,7 +44,6 @@ class Arena:
     def _namespace(self) -> Moves:
         self._round += 1
         name = f"faults-{self._round}"
-        self.cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=60s")
         self.cluster.kubectl("create", "namespace", name)
         self.cluster.kubectl(
             "wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s"
@@ -105,13 +107,14 @@ class Arena:
         self._apps[owner] = app
         return app, pod
 
-    def other_uids(self, owner: str) -> set[str]:
-        """Uids of pods of the other workloads."""
+    def other_uids(self, app: str) -> set[str]:
+        """Uids of all pods of the cluster but those of one workload."""
         found = set()
-        for other, app in self._apps.items():
-            if other != owner:
-                for pod in self.moves.get("pods", "-l", f"app={app}")["items"]:
-                    found.add(str(pod["metadata"]["uid"]))
+        for pod in self.cluster.get("pods", "-A")["items"]:
+            metadata = pod["metadata"]
+            labels = metadata.get("labels") or {}
+            if (metadata["namespace"], labels.get("app")) != (self.moves.namespace, app):
+                found.add(str(metadata["uid"]))
         return found
 
     def next_name(self) -> str:

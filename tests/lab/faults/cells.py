@@ -14,7 +14,7 @@ ALWAYS_THERE = (
     "leader", "source agent", "target agent", "containerd of the source",
     "containerd of the target", "kubelet of the source", "kubelet of the target",
 )  # fmt: skip
-HELD = ("source.Prepared", "source.Frozen", "target.Rehearsed")
+HELD = ("source.Frozen", "target.Rehearsed")
 """Steps in which the wrapper holds the target's container."""
 WORKS = ("source.Frozen", "target.Rehearsed")
 """Stages in which criu works: it dumps, it restores. Killed inside them, not before them."""

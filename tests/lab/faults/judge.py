@@ -17,7 +17,9 @@ _LEFT = r"""
 ls -d /var/lib/podferry/attempts/*/*/images /var/lib/podferry/attempts/*/*/streams 2>/dev/null
 ls -d /var/lib/podferry/attempts/*/*/work 2>/dev/null
 ls -d /run/podferry/hold/* 2>/dev/null
-for f in $(find /sys/fs/cgroup/freezer -name freezer.state -exec grep -LF THAWED {} + 2>/dev/null); do
+states=$(find /sys/fs/cgroup/freezer -name freezer.state 2>/dev/null)
+for f in $(grep -LF THAWED $states /dev/null); do
+  [ $f != /dev/null ] || continue
   [ -z "$(cat $(dirname $f)/tasks)" ] || echo "frozen $f"
 done
 for n in /var/run/netns/*; do

@@ -1,6 +1,6 @@
 """A lab node as this machine sees it: its files and processes, without entering it.
 
-Entering a node costs a tenth of a second or more, which would lie within the freeze that is measured.
+Entering a node costs a tenth of a second or more, which would lie within the measured freeze.
 """
 
 from __future__ import annotations

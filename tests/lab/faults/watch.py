@@ -16,6 +16,7 @@ from pathlib import Path
 EVERY_SECONDS = 0.05
 LOOK_FOR_NEW_EVERY = 3
 PROGRAM = "counter"
+TURNS = 2
 LONG_SECONDS = 0.25
 """A look that came so late says nothing of what happened at the same time."""
 
@@ -65,6 +66,8 @@ class Watch:
     others: set[str]
     spans: list[tuple[float, float, int]] = field(default_factory=list)
     """Begin, end and number of copies that ran, one a look."""
+    seen_at_once: list[tuple[float, dict[int, int]]] = field(default_factory=list)
+    """Where it was more than one: the length of the look, and the turns of each by its pid."""
     _end: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -89,12 +92,15 @@ class Watch:
             turn += 1
             now = time.monotonic()
             seen = {pid: found for pid in known if (found := look(pid)) is not None}
-            ran = sum(
-                before[pid].free and found.free and found.turns - before[pid].turns >= 2
+            ran = {
+                pid: found.turns - before[pid].turns
                 for pid, found in seen.items()
-                if pid in before
-            )
-            self.spans.append((at, now, ran))
+                if pid in before and before[pid].free and found.free
+            }
+            ran = {pid: turns for pid, turns in ran.items() if turns >= TURNS}
+            if len(ran) > 1:
+                self.seen_at_once.append((round(now - at, 3), ran))
+            self.spans.append((at, now, len(ran)))
             before, at = seen, now
 
     def longest_stop(self) -> float:
