@@ -1,9 +1,14 @@
-"""The table that the cells write: one line a cell, appended at once."""
+"""The table that the cells write: one line a cell, appended at once.
+
+`python -m tests.lab.faults.record FILE` counts a table in one line and ends with 1 if a cell lost,
+doubled or left something.
+"""
 
 from __future__ import annotations
 
 import csv
 import os
+import sys
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -38,3 +43,33 @@ def append(row: Row) -> None:
         if new:
             writer.writeheader()
         writer.writerow(asdict(row))
+
+
+def read(path: Path) -> list[Row]:
+    """Every line of a table; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as source:
+        return [
+            Row(**{
+                **raw,
+                "freeze_seconds": float(raw["freeze_seconds"]),
+                "lost": int(raw["lost"]),
+                "doubled": int(raw["doubled"]),
+                "cell_seconds": float(raw["cell_seconds"]),
+            })
+            for raw in csv.DictReader(source)
+        ]  # fmt: skip
+
+
+def main(path: Path) -> int:
+    """Print the counts; the exit code says whether all was well."""
+    rows = read(path)
+    left = sum(bool(row.left_over) for row in rows)
+    lost, doubled = sum(row.lost for row in rows), sum(row.doubled for row in rows)
+    print(f"{len(rows)} cells: {lost} lost, {doubled} doubled, {left} left something over")
+    return int(bool(lost or doubled or left))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

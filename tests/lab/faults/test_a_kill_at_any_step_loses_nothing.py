@@ -167,9 +167,9 @@ def _exception(moves: Moves, name: str) -> str:
             print(f"Paging=True, reason PagesLost: {message}")
             patch = '{"spec":{"cancel":true}}'
             moves.kubectl("patch", "migration", name, "--type=merge", "-p", patch)
-            return "PagesLost, cancelled, "
+            return "PagesLost; cancelled; "
         time.sleep(0.2)
-    return "neither ended nor named, "
+    return "neither ended nor named; "
 
 
 def _lost(moves: Moves, app: str, earlier: Any) -> str:
