@@ -139,6 +139,8 @@ class Engine:
         side = self._sides.get(key)
         highest = self._store.highest(order.migration)
         resuming = side is not None and side.has("RESUMING", "RESUMED")
+        if side is not None and side.facts.get("frozenForPages"):
+            resuming = False  # it ran, is frozen for good, and may be given up by a person's word
         before = side.state if side else None
         ruling, state = machine.rule(before, order, highest=highest, resuming=resuming)
         if state is not before:

@@ -204,7 +204,11 @@ def _may_release(_state: SideState, order: Order, _resuming: bool) -> str:
 
 
 def _may_thaw(state: SideState, order: Order, _resuming: bool) -> str:
-    if order.verdict is Verdict.COMMITTED or state.order.verdict is Verdict.COMMITTED:
+    # A PostCopy that lost its pages after its resume may be taken back by a person's word.
+    lazy = state.order.params.get("copy") == "PostCopy"
+    reverted = lazy and order.verdict is Verdict.ROLLED_BACK
+    committed = Verdict.COMMITTED in (order.verdict, state.order.verdict)
+    if committed and not reverted:
         return "the migration is committed; the source may only be released"
     sealed = SourceStage.SEALED.value
     is_sealed = sealed in (state.observed.stage, state.observed.wanted)

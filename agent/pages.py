@@ -107,6 +107,11 @@ def lazy_code(side: Side) -> int | None:
     return _code(side, "lazy-pages")
 
 
+def lost(side: Side) -> bool:
+    """Whether the daemon that fetches pages ended before it had them all."""
+    return is_lazy(side) and lazy_code(side) not in (None, 0)
+
+
 def lazy_done(side: Side) -> bool:
     """Whether every page arrived: the daemon ended well."""
     return lazy_code(side) == 0

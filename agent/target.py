@@ -70,6 +70,8 @@ class Target:
         facts = await asyncio.to_thread(claims.facts, self._node, side)
         if pages.is_lazy(side):
             facts["pagesDone"] = pages.lazy_done(side)
+            facts["pagesLost"] = pages.lost(side)
+            facts["mayHaveRun"] = side.has("RESUMING", "RESUMED")
         return facts
 
     def upload(self, side: Side, kind: str, name: str) -> Callable[[IO[bytes]], object]:
@@ -152,6 +154,11 @@ class Target:
             )
         side.note(restoreSeconds=restored.get("seconds"), initPID=restored.get("initPID"))
 
+    def _holds(self, side: Side, claim: Claim) -> bool:
+        """Whether the wrapper that claimed this very container still runs."""
+        now = claims.read(self._node, side)
+        return now is not None and now.held and now.container_id == claim.container_id
+
     @staticmethod
     def _is_there(side: Side, claim: Claim) -> bool:
         done = claims.restored(side, claim, claims.role_of(side)) is not None
@@ -196,7 +203,7 @@ class Target:
 
     async def _wait_restored(self, side: Side, claim: Claim) -> dict[str, Any]:
         """The wrapper's answer for the claimed container."""
-        role = claims.role_of(side)
+        role, held = claims.role_of(side), True
         deadline = time.monotonic() + RESTORE_SECONDS
         while time.monotonic() < deadline:
             restored = claims.restored(side, claim, role)
@@ -206,6 +213,14 @@ class Target:
             if failed is not None and failed.get("containerID") == claim.container_id:
                 self._order_wrapper(side, "refuse", lazy=False)
                 raise AgentError(str(failed.get("reason")), str(failed.get("message")))
+            if not (held or self._holds(side, claim)):
+                self._order_wrapper(side, "refuse", lazy=False)
+                raise AgentError(
+                    "WrapperGone",
+                    f"the create of container {claim.container_id[:12]} ended before it was"
+                    " restored, as when kubelet or containerd restarts; see their logs",
+                )
+            held = self._holds(side, claim)
             await asyncio.sleep(_POLL)
         self._order_wrapper(side, "refuse", lazy=False)
         raise AgentError(
@@ -218,6 +233,10 @@ class Target:
         if side.has("ABORTED"):
             raise AgentError("Aborted", "this target was durably aborted and cannot be resumed")
         resumed = files.read_json(f"{side.folder}/RESUMED")
+        if pages.lost(side) and resumed is None:
+            raise AgentError(
+                "PagesLost", "the rest of the memory cannot come any more; it is not resumed"
+            )
         if resumed is None:
             if side.params.get("sameName"):
                 await self._restore_final(side)
@@ -282,13 +301,17 @@ class Target:
         """Make it unresumable for good; nothing is destroyed. After a commit: attest."""
         await asyncio.to_thread(self._write_aborted, side)
         self._order_wrapper(side, "refuse", lazy=False)
+        if pages.lost(side):
+            # Worth nothing without its pages; one that ran is frozen and never thawed again.
+            await self._kill(side)
 
     def _write_aborted(self, side: Side) -> None:
         with self._fate:
-            if side.has("RESUMING", "RESUMED"):
+            lost = pages.lost(side)
+            if side.has("RESUMING", "RESUMED") and not lost:
                 raise AgentError("MayRun", "this target was resumed; it is never destroyed by us")
             left = claims.tasks(self._node, side)
-            if side.order.verdict is Verdict.COMMITTED and left:
+            if side.order.verdict is Verdict.COMMITTED and left and not lost:
                 raise AgentError(
                     "TasksLeft",
                     f"the committed target still has {left} tasks, so it can be resumed; only one"
@@ -322,12 +345,12 @@ class Target:
     async def tend(self, sides: list[Side]) -> None:
         """Freeze a target whose pages stopped to arrive: a missing page would read as zeros."""
         for side in sides:
-            code = pages.lazy_code(side) if pages.is_lazy(side) else None
-            if code and side.has("RESUMING") and not side.facts.get("pagesLost"):
-                log.error("pages lost, target frozen", migration=side.order.migration, code=code)
+            known = side.has("ABORTED") or side.facts.get("frozenForPages")
+            if pages.lost(side) and side.has("RESUMING") and not known:
+                log.error("pages lost, target frozen", migration=side.order.migration)
                 group = operations.cgroup_of(self._node.host, str(side.facts["containerID"]))
                 await asyncio.to_thread(group.freeze)
-                side.note(pagesLost=True)
+                side.note(frozenForPages=True)
 
     @staticmethod
     def _clear(side: Side) -> None:

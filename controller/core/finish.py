@@ -16,7 +16,7 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import handover, orders, owners, pods, revert
+from podferry.controller.core import handover, orders, owners, pages_lost, pods, revert
 from podferry.controller.core.actions import (
     Action,
     CreatePod,
@@ -113,6 +113,8 @@ def _resume(view: View) -> Step:
     assert target is not None
     observed = view.target
     if observed is None or not observed.reached(TargetStage.RESUMED.value):
+        if pages_lost.lost(view) and _facts(view.target).get("mayHaveRun"):
+            return pages_lost.step(view)
         way_back = revert.step(view)
         if way_back is not None:
             return way_back
@@ -190,6 +192,8 @@ def _release(view: View) -> Step:
     if view.source is None or not view.source.reached(SourceStage.REDIRECTED.value):
         order = orders.source(view, status, SourceStage.REDIRECTED, wait=1.0)
         return Step(status, (*running, order), POLL_SECONDS)
+    if paging and pages_lost.lost(view):
+        return pages_lost.step(view)
     if paging and not _facts(view.target).get("pagesDone"):
         order = orders.target(view, status, TargetStage.RESUMED, wait=0.0)
         return Step(status, (*running, order), POLL_SECONDS)

@@ -7,7 +7,7 @@ fenced the node with Kubernetes' own `out-of-service` taint.
 from __future__ import annotations
 
 from podferry.api.migration import keeps_name
-from podferry.controller.core import orders, owners, pods, rollback
+from podferry.controller.core import orders, owners, pages_lost, pods, rollback
 from podferry.controller.core.view import Step, View
 from podferry.wire.stages import TargetStage
 
@@ -40,7 +40,8 @@ def step(view: View) -> Step | None:
             view, f"the target on {_target_node(view)} ended before it was resumed; it never ran"
         )
     facts = view.target.facts
-    if facts.get("neverRan") is True and facts.get("alive") is False:
+    unfit = pages_lost.lost(view) and facts.get("mayHaveRun") is False
+    if unfit or (facts.get("neverRan") is True and facts.get("alive") is False):
         return Step(status, (orders.target(view, status, TargetStage.DISARMED),), POLL_SECONDS)
     return None
 

@@ -18,7 +18,7 @@ from podferry.controller.core.actions import (
     ReattachSource,
     RecordEvent,
 )
-from podferry.controller.core.status import Draft, seconds_since
+from podferry.controller.core.status import Draft, is_true, seconds_since
 from podferry.controller.core.view import Step, View
 from podferry.wire.stages import Progress, SourceStage, TargetStage
 
@@ -34,9 +34,9 @@ def decide(view: View, reason: Reason | str, message: str) -> Step:
     return _write(view, Decision.ROLLED_BACK, reason, message)
 
 
-def revert(view: View, message: str) -> Step:
+def revert(view: View, message: str, reason: Reason = Reason.TARGET_NEVER_RAN) -> Step:
     """Take a commit back: the target is proven never to have run (protocol item 7)."""
-    return _write(view, Decision.REVERTED, Reason.TARGET_NEVER_RAN, message)
+    return _write(view, Decision.REVERTED, reason, message)
 
 
 def _write(view: View, decision: Decision, reason: Reason | str, message: str) -> Step:
@@ -186,6 +186,9 @@ def _end(view: View) -> Step:
     fate = "ended by itself" if gone else "runs as before"
     message = f"{status.decision_message}; the workload on {where} {fate}"
     draft = Draft(view.migration, view.now)
+    for kind in (Condition.RESUMED, Condition.PAGING):
+        if is_true(status, kind):
+            draft.set(kind, False, status.decision_reason, "given up; the source goes on")
     draft.end(phase, status.decision_reason, message)
     event = RecordEvent(
         "Warning", phase.value, message, end.pod if end else "", end.uid if end else ""

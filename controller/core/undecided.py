@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from podferry.api.migration import CopyMode, MigrationStatus, keeps_name
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import blocked, finish, orders, owners, pods, rollback
+from podferry.controller.core import blocked, finish, orders, owners, pages_lost, pods, rollback
 from podferry.controller.core.actions import Action, CreatePod, DetachSource
 from podferry.controller.core.status import Draft, is_true, seconds_since
 from podferry.controller.core.view import Step, View
@@ -53,6 +53,8 @@ def _trouble(view: View) -> tuple[Reason | str, str] | None:
             f"not decided within deadlineSeconds={migration.spec.deadline_seconds}; raise it, or"
             " see which step was slow in status.conditions",
         )
+    if pages_lost.lost(view):
+        return Reason.PAGES_LOST, "the target cannot fetch the memory: its daemon or its peer ended"
     for observed in (view.target, view.source):
         if observed is not None and observed.progress is Progress.FAILED:
             error = observed.error or {}

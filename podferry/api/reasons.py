@@ -110,6 +110,7 @@ class Reason(StrEnum):
     RUNNING = "Running"
     PAGES_OUTSTANDING = "PagesOutstanding"
     ALL_PAGES_IN = "AllPagesIn"
+    PAGES_LOST = "PagesLost"
     RELEASED = "Released"
     ROLLING_BACK = "RollingBack"
     ROLLED_BACK = "RolledBack"

@@ -3,45 +3,80 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tests.lab.faults.machine import Node, command
 from tests.lab.moves import Answer, Moves
 
-_LEFT = """
-ls -d /var/lib/podferry/attempts/{uid}.*/*/images 2>/dev/null
-ls /run/podferry/hold 2>/dev/null
-for p in $(pgrep -x criu); do echo "criu $p $(tr '\\0' ' ' </proc/$p/cmdline)"; done
-for f in $(find /sys/fs/cgroup/freezer -name freezer.state 2>/dev/null); do
-  [ "$(cat $f)" = THAWED ] || [ -z "$(cat $(dirname $f)/tasks)" ] || echo "frozen $f"
+SETTLE_SECONDS = 10.0
+"""For what ends by itself right after a move: killed tasks, pods on their way out."""
+OURS = ("page_receiver.py", "page_sender.py", "podferry-deadman", "wrapper.py", "podferry-detached")
+_LEFT = r"""
+ls -d /var/lib/podferry/attempts/*/*/images /var/lib/podferry/attempts/*/*/streams 2>/dev/null
+ls -d /var/lib/podferry/attempts/*/*/work 2>/dev/null
+ls -d /run/podferry/hold/* 2>/dev/null
+states=$(find /sys/fs/cgroup/freezer -name freezer.state 2>/dev/null)
+for f in $(grep -LF THAWED $states /dev/null); do
+  [ $f != /dev/null ] || continue
+  [ -z "$(cat $(dirname $f)/tasks)" ] || echo "frozen $f"
 done
-for n in $(ls /var/run/netns 2>/dev/null); do
-  nsenter --net=/var/run/netns/$n nft list tables 2>/dev/null |
-    grep -E 'podferry|CRIU' | sed "s/^/$n /"
+for n in /var/run/netns/*; do
+  [ -e "$n" ] || continue
+  nsenter --net=$n nft list tables 2>/dev/null | grep -E 'podferry|CRIU' | sed "s|^|$n |"
 done
 true
 """
 
 
-def left_over(moves: Moves, uid: str) -> list[str]:
-    """What a finished Migration still holds on the nodes and in the API server."""
-    found = left_on_nodes(moves, uid)
-    migration = moves.get("migration", "m")
-    if migration["metadata"].get("finalizers"):
-        found.append(f"finalizers {migration['metadata']['finalizers']}")
-    for pod in moves.get("pods")["items"]:
+def on_node(moves: Moves, node: Node) -> set[str]:
+    """What of any attempt a node holds: files, holds, frozen groups, nft tables, processes."""
+    said = moves.cluster.exec(node.name, ["sh", "-c", _LEFT])
+    found = {f"{node.name}: {line}" for line in said.splitlines() if line.strip()}
+    for pid in node.pids():
+        line = command(pid)
+        program = line.split(" ")[0].rpartition("/")[2]
+        if program.startswith("criu") or any(word in line for word in OURS):
+            found.add(f"{node.name}: pid {pid} {line[:120]}")
+    return found
+
+
+def on_nodes(moves: Moves, nodes: dict[str, Node]) -> set[str]:
+    """The same of all nodes."""
+    with ThreadPoolExecutor() as pool:
+        return set().union(*pool.map(lambda node: on_node(moves, node), nodes.values()))
+
+
+def in_cluster(moves: Moves, migration: str, app: str, labels: dict[str, str]) -> set[str]:
+    """What the API server still holds of a finished Migration."""
+    found = set()
+    finalizers = moves.get("migration", migration)["metadata"].get("finalizers")
+    if finalizers:
+        found.add(f"finalizers {finalizers}")
+    pods = moves.get("pods", "-l", f"app={app}")["items"]
+    if len(pods) != 1:
+        found.add(f"pods {sorted(pod['metadata']['name'] for pod in pods)}")
+    for pod in pods:
         notes = pod["metadata"].get("annotations") or {}
         if "podferry.dev/detached-labels" in notes:
-            found.append(f"pod {pod['metadata']['name']} is detached: {json.dumps(notes)}")
+            found.add(f"pod {pod['metadata']['name']} is detached: {json.dumps(notes)}")
+        now = pod["metadata"].get("labels") or {}
+        if now != labels:
+            found.add(f"pod {pod['metadata']['name']}: labels {now}, were {labels}")
     return found
 
 
-def left_on_nodes(moves: Moves, uid: str) -> list[str]:
-    """The nodes' part of it; the Migration itself may be gone."""
-    found = []
-    for node in ("node-a", "node-b"):
-        said = moves.cluster.exec(node, ["sh", "-c", _LEFT.replace("{uid}", uid)])
-        found += [f"{node}: {line}" for line in said.splitlines() if line.strip()]
-    return found
+def left_over(
+    moves: Moves, nodes: dict[str, Node], before: set[str], app: str, pod: dict[str, Any], name: str
+) -> list[str]:
+    """What is left of Migration `name`, once nothing goes away by itself any more."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found = in_cluster(moves, name, app, pod["metadata"].get("labels") or {})
+        found |= on_nodes(moves, nodes) - before
+        if not found or time.monotonic() > deadline:
+            return sorted(found)
 
 
 def went_on(before: Answer, after: Answer) -> str:
@@ -53,12 +88,3 @@ def went_on(before: Answer, after: Answer) -> str:
     if after.found != after.expected:
         return f"memory changed: {after.found}, expected {after.expected}"
     return ""
-
-
-def one_pod(moves: Moves, app: str) -> dict[str, Any]:
-    """The one pod of the workload, once the others are gone."""
-    for pod in moves.get("pods", "-l", f"app={app}")["items"]:
-        if pod["metadata"].get("deletionTimestamp"):
-            name = pod["metadata"]["name"]
-            moves.kubectl("wait", "--for=delete", f"pod/{name}", "--timeout=90s", check=False)
-    return moves.pod(app)

@@ -1,89 +1,185 @@
-"""Each part is killed once in each step of a move by StopAndCopy on real nodes.
+"""Each part is killed once in each step of a move on real nodes.
 
 The agents halt before a stage (tests/lab/breakpoints.py), so the kill falls into a known step;
-pid and step are printed. `make test-faults` runs all of it, `make test` those marked `lab` too.
+pid and step are printed and written down. `make test-faults` runs all of it, `make test` those
+marked `lab` too.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from tests.lab.breakpoints import before
-from tests.lab.faults import judge, victims
+from tests.lab.cluster import Cluster
+from tests.lab.faults import cells, judge, record, victims
+from tests.lab.faults.arena import Arena
+from tests.lab.faults.cells import Cell
+from tests.lab.faults.machine import Node
+from tests.lab.faults.watch import Watch
 from tests.lab.moves import OTHER, Moves, why
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
-
-STEPS = (
-    "target.Prepared", "source.Prepared", "source.Frozen", "target.Rehearsed",
-    "source.Sealed", "target.Resumed", "source.Redirected", "source.Released", "target.Forgotten",
-)  # fmt: skip
-VICTIMS = (
-    "leader", "source agent", "target agent", "wrapper", "containerd of the source",
-    "containerd of the target", "kubelet of the source", "kubelet of the target",
-)  # fmt: skip
-ALWAYS = {
-    ("leader", "target.Resumed"), ("source agent", "source.Frozen"),
-    ("target agent", "target.Rehearsed"), ("wrapper", "source.Frozen"),
-}  # fmt: skip
-"""Those that `make test` runs."""
-HELD = ("source.Prepared", "source.Frozen", "target.Rehearsed")
-"""Steps in which the wrapper holds the target's container."""
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+BREAKPOINTS = "/run/podferry-breakpoints"
+HALT_SECONDS = 60.0
 
 
-def cells() -> Iterator[Any]:
-    """Each victim in each step in which it has something to do."""
-    for victim in VICTIMS:
-        for step in STEPS if victim != "wrapper" else HELD:
-            marks = [pytest.mark.lab] if (victim, step) in ALWAYS else []
-            yield pytest.param(victim, step, marks=marks, id=f"{victim} at {step}")
+@pytest.fixture(scope="session")
+def arena(ferry: Cluster) -> Arena:
+    """The session's lab, made ready for kills."""
+    return Arena(ferry)
 
 
-def halted(moves: Moves, node: str, uid: str, step: str) -> None:
-    """Wait until the agent of `node` was ordered to the step's stage."""
-    role, _, stage = step.partition(".")
-    file = f"/var/lib/podferry/attempts/{uid}.1/{role}/observed.json"
-    deadline = time.monotonic() + 60
-    while f'"wanted": "{stage}"' not in moves.cluster.exec(node, ["cat", file], check=False):
-        assert time.monotonic() < deadline, f"{step} was not ordered within 60 s"
+def params() -> Iterator[Any]:
+    """Every cell."""
+    for cell in cells.every():
+        marks = [pytest.mark.lab] if cell in cells.ALWAYS else []
+        yield pytest.param(cell, marks=marks, id=str(cell))
 
 
-def strike(moves: Moves, victim: str, source: str) -> victims.Killed:
-    """Kill the victim."""
-    if victim == "leader":
-        return victims.kill_leader(moves.cluster)
-    kind, _, side = victim.rpartition(" of the ")
-    if not kind:
-        side, _, kind = victim.partition(" ")
-    if victim == "wrapper":
-        kind, side = "wrapper", "target"
-    return victims.kill(moves.cluster, source if side == "source" else OTHER[source], kind)
+class Run:
+    """One cell in the making."""
+
+    def __init__(self, arena: Arena, cell: Cell, source: str) -> None:
+        self.arena, self.cell = arena, cell
+        self.source, self.target = arena.nodes[source], arena.nodes[OTHER[source]]
+        self.role, _, self.stage = cell.step.partition(".")
+        self.halting = self.source if self.role == "source" else self.target
+        self.leader = arena.leader_node()
+        self.uid = ""
+
+    def victim(self) -> tuple[Node, str, int]:
+        """Where, what, and which pid of the node (0: the one there is)."""
+        victim = self.cell.victim
+        if victim == "leader":
+            return self.leader, "controller", 0
+        if victim == "wrapper":
+            return self.target, "wrapper", int(self._claim().get("wrapperPID", 0))
+        if victim == "lazy-page daemon":
+            return self.target, "lazy-pages", 0
+        if victim == "criu":
+            restores = self.cell.copy == "StopAndCopy" and self.role == "target"
+            return self.target if restores else self.source, "criu", 0
+        kind, _, side = victim.rpartition(" of the ")
+        if not kind:
+            side, _, kind = victim.partition(" ")
+        return self.source if side == "source" else self.target, kind, 0
+
+    def _file(self, name: str) -> str:
+        return f"/var/lib/podferry/attempts/{self.uid}.1/{name}"
+
+    def _claim(self) -> dict[str, Any]:
+        role = "replacement"
+        if self.cell.keeps_name:
+            role = "final" if self.stage == "Resumed" else "rehearsal"
+        return self.target.json(self._file(f"target/claim-{role}.json"))
+
+    def is_halted(self) -> bool:
+        """Whether the step was ordered; for a kept name also that the last pod's wrapper waits."""
+        wanted = self.halting.json(self._file(f"{self.role}/observed.json")).get("wanted")
+        if wanted != self.stage:
+            return False
+        final = self.cell.keeps_name and self.stage == "Resumed"
+        return not final or bool(self._claim())
+
+    def strike(self) -> list[victims.Killed]:
+        """Let the move come to the step, kill, and let it go on."""
+        point = self.halting.path(f"{BREAKPOINTS}/{self.cell.step}")
+        try:
+            deadline = time.monotonic() + HALT_SECONDS
+            while not self.is_halted():
+                assert time.monotonic() < deadline, f"{self.cell.step} was not ordered"
+                time.sleep(0.005)
+            node, kind, pid = self.victim()
+            if self.cell.inside:
+                point.unlink()
+            killed = [victims.kill(node, kind, self.cell.victim, pid=pid)]
+        finally:
+            point.unlink(missing_ok=True)
+        if self.cell.again:
+            killed.append(victims.kill(node, kind, self.cell.victim, but=killed[0].here))
+        return killed
+
+    def halt(self) -> None:
+        """From now on the agent halts before the step."""
+        folder = self.halting.path(BREAKPOINTS)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / self.cell.step).touch()
 
 
-@pytest.mark.parametrize(("victim", "step"), list(cells()))
-def test_the_workload_goes_on_once_and_nothing_is_left(
-    moves: Moves, victim: str, step: str
-) -> None:
-    pod = moves.start("Deployment", "w", mb=64)
-    earlier = moves.answer(pod)
-    source = pod["spec"]["nodeName"]
-    role, _, stage = step.partition(".")
-    node = source if role == "source" else OTHER[source]
-    with ExitStack() as stack:
-        stack.callback(victims.settle, moves.cluster)
-        with before(moves.cluster, node, role, stage):
-            moves.request("Deployment", "w", "m", copy="StopAndCopy")
-            uid = moves.get("migration", "m")["metadata"]["uid"]
-            halted(moves, node, uid, step)
-            print(f"killed {strike(moves, victim, source)} in step {step}")
-        status = moves.ended("m")
-        print(f"ended {status['phase']} ({why(status)})")
+@pytest.mark.parametrize("cell", list(params()))
+def test_the_workload_goes_on_once_and_nothing_is_left(arena: Arena, cell: Cell) -> None:
+    began = time.monotonic()
+    arena.whole()
+    app, pod = arena.workload(cell.owner)
+    moves, name = arena.moves, arena.next_name()
+    before, earlier = arena.left(), moves.answer(pod)
+    run = Run(arena, cell, pod["spec"]["nodeName"])
+    watch = Watch(f"/{arena.cluster.lab.cgroup}/", arena.other_uids(app))
+    outcome, killed, good = "not asked for", [], False
+    lost, left = "", ["not looked at"]
+    try:
+        run.halt()
+        watch.start()
+        said = moves.request(cell.owner, app, name, copy=cell.copy)
+        assert "created" in said, said
+        run.uid = moves.get("migration", name)["metadata"]["uid"]
+        outcome, lost = "no end", "not known"
+        killed = run.strike()
+        print(f"\nkilled {', then '.join(map(str, killed))} in step {cell.step}")
+        named = _exception(moves, name) if cell.copy == "PostCopy" else ""
+        status = moves.ended(name)
+        outcome = f"{named}{status['phase']} ({why(status)})"
+        print(f"ended {outcome}")
+        lost = _lost(moves, app, earlier)
+        watch.stop()
+        left = judge.left_over(moves, arena.nodes, before, app, pod, name)
+        print(*watch.seen_at_once, sep="\n", end="")
         assert status["phase"] in ("Succeeded", "RolledBack"), status
-        after = moves.answer(judge.one_pod(moves, "w"))
-        assert judge.went_on(earlier, after) == ""
-        assert judge.left_over(moves, uid) == []
+        assert (lost, watch.doubled(), left) == ("", 0, [])
+        good = True
+    finally:
+        watch.stop()
+        pids = " ".join(str(one.pid) for one in killed)
+        record.append(record.Row(
+            cell.victim + " twice" * cell.again, pids, cell.step,
+            cell.owner, cell.copy, outcome, round(watch.longest_stop(), 2), int(bool(lost)),
+            int(watch.doubled() > 0), "; ".join(left), round(time.monotonic() - began, 1),
+        ))  # fmt: skip
+        if not good:
+            arena.give_up()
+        moves.kubectl("delete", "migration", name, "--wait=false", check=False)
+
+
+def _exception(moves: Moves, name: str) -> str:
+    """Wait for the end or for the one declared exception; that one is then taken back, as a person
+    would. Returns what to write of it."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = moves.get("migration", name)["status"].get("conditions") or []
+        reasons = {item["type"]: (item["status"], item["reason"]) for item in found}
+        if reasons.get("Progressing", ("", ""))[0] == "False":
+            return ""
+        if reasons.get("Paging") == ("True", "PagesLost"):
+            message = next(item["message"] for item in found if item["type"] == "Paging")
+            print(f"Paging=True, reason PagesLost: {message}")
+            patch = '{"spec":{"cancel":true}}'
+            moves.kubectl("patch", "migration", name, "--type=merge", "-p", patch)
+            return "PagesLost; cancelled; "
+        time.sleep(0.2)
+    return "neither ended nor named; "
+
+
+def _lost(moves: Moves, app: str, earlier: Any) -> str:
+    """Empty, or what is wrong with the workload after the move."""
+    deadline = time.monotonic() + 60
+    while True:
+        items = moves.get("pods", "-l", f"app={app}")["items"]
+        living = [pod for pod in items if not pod["metadata"].get("deletionTimestamp")]
+        if len(living) == 1 and living[0]["status"].get("podIP"):
+            return judge.went_on(earlier, moves.answer(living[0]))
+        if time.monotonic() > deadline:
+            return f"pods {[pod['metadata']['name'] for pod in living]}"
+        time.sleep(0.2)

@@ -1,75 +1,77 @@
-"""Finds and kills one part of podferry, or what it stands on, by pid inside a lab node."""
+"""Finds and kills one part of podferry, or what it stands on, by pid."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.lab.cluster import Cluster
+from tests.lab.faults.machine import Node, command, own_number
 
-SYSTEM = "podferry-system"
 WAIT_SECONDS = 30.0
-_LIST = """
-cd /proc
-for p in [0-9]*; do printf '%s ' $p; tr '\\0' ' ' <$p/cmdline; echo; done 2>/dev/null
-"""
+SHELLS = ("sh", "bash", "tr", "runc", "nsenter", "env")
+_POLL = 0.002
 
 
 @dataclass(frozen=True)
 class Killed:
-    """One process that a test ended, and where."""
+    """One process that a test ended: its pid in its node, and what it was doing."""
 
     victim: str
     node: str
     pid: int
+    command: str
+    here: int
+    """Its pid by this machine's numbers."""
 
     def __str__(self) -> str:
-        return f"{self.victim} pid {self.pid} on {self.node}"
+        return f"{self.victim} pid {self.pid} on {self.node} ({self.command[:100].strip()})"
 
 
-COMMANDS = {
-    "agent": "podferry.cli.main agent",
-    "controller": "podferry.cli.main controller",
-    "wrapper": "/opt/podferry/wrapper.py",
-    "criu": "criu",
-    "lazy-pages": "criu lazy-pages",
-    "containerd": "containerd --config",
-    "kubelet": "kubelet --config",
+def _has(*words: str) -> Callable[[str], bool]:
+    return lambda line: all(word in line for word in words)
+
+
+KINDS: dict[str, Callable[[str], bool]] = {
+    "agent": lambda line: "podferry.cli.main agent" in line and " install" not in line,
+    "controller": _has("podferry.cli.main controller"),
+    "wrapper": _has("/opt/podferry/wrapper.py", " create "),
+    "criu": lambda line: "lazy-pages --page-server" not in line,
+    "lazy-pages": _has("lazy-pages", "--page-server"),
+    "containerd": _has("containerd --config"),
+    "kubelet": _has("kubelet --config"),
 }
 
 
-def pids(cluster: Cluster, node: str, victim: str) -> list[int]:
-    """Processes of that kind in a node, oldest first."""
-    wanted = COMMANDS[victim]
+def find(node: Node, kind: str) -> list[int]:
+    """Processes of that kind in a node, by this machine's numbers, lowest first."""
     found = []
-    for line in cluster.exec(node, ["sh", "-c", _LIST]).splitlines():
-        pid, _, command = line.partition(" ")
-        program = command.split(" ")[0].rpartition("/")[2]
-        shell = program in ("sh", "tr", "bash")
-        if wanted in command and not shell and (victim != "criu" or program.startswith("criu")):
-            found.append(int(pid))
-    return sorted(found)
+    for pid in node.pids():
+        line = command(pid)
+        program = line.split(" ")[0].rpartition("/")[2].rstrip(":")
+        if program in SHELLS or not line or not KINDS[kind](line):
+            continue
+        if kind not in ("criu", "lazy-pages") or program == "criu":
+            found.append(pid)
+    return found
 
 
-def kill(cluster: Cluster, node: str, victim: str) -> Killed:
-    """kill -9 the one process of that kind, as soon as there is one."""
+def kill(node: Node, kind: str, victim: str, *, but: int = 0, pid: int = 0) -> Killed:
+    """kill -9 one process of that kind, as soon as there is one; the first if there are several.
+
+    `but`: not this one, by this machine's number. `pid`: only this one, by the node's number.
+    """
     deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := pids(cluster, node, victim)):
-        assert time.monotonic() < deadline, f"no {victim} on {node}"
-    cluster.exec(node, ["kill", "-9", str(found[-1])])
-    return Killed(victim, node, found[-1])
-
-
-def kill_leader(cluster: Cluster) -> Killed:
-    """kill -9 the controller that holds the Lease."""
-    lease = cluster.get("lease", "podferry-controller", "-n", SYSTEM)
-    pod = cluster.get("pod", lease["spec"]["holderIdentity"], "-n", SYSTEM)
-    killed = kill(cluster, pod["spec"]["nodeName"], "controller")
-    return Killed("controller leader", killed.node, killed.pid)
-
-
-def settle(cluster: Cluster) -> None:
-    """New pods for controller and agents: a killed one would be restarted later each time."""
-    cluster.kubectl("-n", SYSTEM, "delete", "pods", "--all", "--wait=true", "--grace-period=1")
-    for kind in ("deployment/podferry-controller", "daemonset/podferry-agent"):
-        cluster.kubectl("-n", SYSTEM, "rollout", "status", kind, "--timeout=120s")
+    while True:
+        assert time.monotonic() < deadline, f"no {kind} on {node.name}"
+        for one in find(node, kind):
+            seen = Killed(victim, node.name, own_number(one), command(one), one)
+            if one == but or pid not in (0, seen.pid):
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+                return seen
+        time.sleep(_POLL)

@@ -10,6 +10,7 @@ from typing import Any
 from tests.lab.breakpoints import before
 from tests.lab.faults import judge
 from tests.lab.moves import OTHER, Answer, Moves
+from tests.lab.world import remains
 
 SETTLE_SECONDS = 90.0
 
@@ -47,9 +48,9 @@ def until(wrong: Callable[[], object], what: str, seconds: float = SETTLE_SECOND
 
 def went_on_once(moves: Moves, earlier: Answer, uid: str) -> dict[str, Any]:
     """The one pod of `w` is that very process with its memory whole; nothing is left over."""
-    pod = judge.one_pod(moves, "w")
+    pod = remains.one_pod(moves, "w")
     assert judge.went_on(earlier, moves.answer(pod)) == ""
-    until(lambda: judge.left_over(moves, uid), "left over")
+    until(lambda: remains.left_over(moves, uid), "left over")
     return pod
 
 
@@ -57,4 +58,4 @@ def is_gone(moves: Moves, uid: str) -> None:
     """No pod of `w` is there any more, and nothing of the move is on the nodes."""
     names = ["get", "pods", "-l", "app=w", "-o", "name"]
     until(lambda: moves.kubectl(*names).split(), "pods are left")
-    until(lambda: judge.left_on_nodes(moves, uid), "left over")
+    until(lambda: remains.left_on_nodes(moves, uid), "left over")

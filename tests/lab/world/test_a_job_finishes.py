@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.moves import Moves, why
 from tests.lab.on_node import processes
-from tests.lab.world import moments
+from tests.lab.world import moments, remains
 
 pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -30,4 +30,4 @@ def test_a_job_that_ends_before_its_freeze_is_complete(moves: Moves) -> None:
     moves.kubectl("wait", "--for=condition=Complete", "job/w", "--timeout=60s")
     counts = moves.get("job", "w")["status"]
     assert (counts.get("succeeded", 0), counts.get("failed", 0)) == (1, 0), counts
-    moments.until(lambda: moments.judge.left_over(moves, uid), "left over")
+    moments.until(lambda: remains.left_over(moves, uid), "left over")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.faults import judge
 from tests.lab.moves import Answer, Moves
-from tests.lab.world import moments
+from tests.lab.world import moments, remains
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 STEPS = [
@@ -57,14 +57,14 @@ def test_scaled_up_the_one_goes_on_beside_the_new_one(moves: Moves, step: str) -
         moves.says(pod, " ready ")
         answers.append(moves.answer(pod))
     assert [judge.went_on(earlier, one) for one in answers].count("") == 1, answers
-    moments.until(lambda: judge.left_over(moves, uid), "left over")
+    moments.until(lambda: remains.left_over(moves, uid), "left over")
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_rolled_only_the_new_one_is_left(moves: Moves, step: str) -> None:
     earlier, uid = change(moves, step, lambda: moves.kubectl("rollout", "restart", "deployment/w"))
     moves.kubectl("rollout", "status", "deployment/w", "--timeout=120s")
-    fresh = judge.one_pod(moves, "w")
+    fresh = remains.one_pod(moves, "w")
     moves.says(fresh, " ready ")
     assert moves.answer(fresh).boot != earlier.boot
-    moments.until(lambda: judge.left_over(moves, uid), "left over")
+    moments.until(lambda: remains.left_over(moves, uid), "left over")

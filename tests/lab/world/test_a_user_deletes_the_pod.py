@@ -10,9 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.lab.faults import judge
 from tests.lab.moves import Moves, why
-from tests.lab.world import events, moments
+from tests.lab.world import events, moments, remains
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 FROZEN = "target.Rehearsed"
@@ -33,10 +32,10 @@ def test_before_the_decision_the_owner_starts_afresh(moves: Moves, how: str, ste
     assert (status["phase"], why(status)) == ("RolledBack", "SourceChanged"), status
     moves.gone(pod)
     moves.kubectl("rollout", "status", "deployment/w", "--timeout=90s")
-    fresh = judge.one_pod(moves, "w")
+    fresh = remains.one_pod(moves, "w")
     moves.says(fresh, " ready ")
     assert moves.answer(fresh).boot != earlier.boot
-    moments.until(lambda: judge.left_over(moves, uid), "left over")
+    moments.until(lambda: remains.left_over(moves, uid), "left over")
 
 
 @pytest.mark.parametrize(

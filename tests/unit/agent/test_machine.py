@@ -159,6 +159,16 @@ def test_a_redirected_source_is_never_thawed() -> None:
     assert refused(state, order("Thawed", verdict=Verdict.ROLLED_BACK)) == "VerdictMissing"
 
 
+def test_a_redirected_source_of_a_post_copy_is_thawed_only_by_an_explicit_roll_back() -> None:
+    state = walk(*SEALED, REDIRECTED)
+    lazy = replace(state.order, params={**state.order.params, "copy": "PostCopy"})
+    state = replace(state, order=lazy)
+    assert refused(state, order("Thawed")) == "VerdictMissing"
+    assert refused(state, order("Thawed", verdict=Verdict.COMMITTED)) == "VerdictMissing"
+    ruling, _ = rule(state, order("Thawed", verdict=Verdict.ROLLED_BACK), highest=1)
+    assert ruling is Ruling.WORK
+
+
 def test_a_released_source_is_never_thawed() -> None:
     state = walk(*SEALED, REDIRECTED, order("Released", verdict=Verdict.COMMITTED))
     assert refused(state, order("Thawed", verdict=Verdict.ROLLED_BACK)) == "AttemptEnded"

@@ -122,7 +122,8 @@ async def test_a_target_that_lost_its_pages_is_frozen_and_keeps_what_arrived(
     await target(world).tend([side])
     await target(world).tend([side])
     assert world.calls == ["freeze"]
-    assert side.facts["pagesLost"] is True
+    facts = await target(world).live_facts(side)
+    assert (facts["pagesLost"], facts["mayHaveRun"]) == (True, True)
     with pytest.raises(AgentError, match="PagesLost"):
         await target(world).reach(side, "Forgotten", None)
 

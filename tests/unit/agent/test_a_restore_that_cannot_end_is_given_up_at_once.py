@@ -1,0 +1,66 @@
+"""What a target does once its wrapper or its pages are gone: a workload is frozen meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from podferry.agent import files
+from podferry.agent.errors import AgentError
+from podferry.agent.target import Target
+from podferry.wire.stages import Role, Verdict
+from tests.unit.agent.roles import CID, World, committed, target
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(tmp_path, monkeypatch)
+
+
+def rehearsing(world: World) -> tuple[Target, asyncio.Task[None]]:
+    side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
+    world.claim(side)
+    images = Path(side.folder) / "images"
+    images.mkdir()
+    header = (2).to_bytes(4, "little") + bytes([8, 7])
+    (images / "pagemap-1.img").write_bytes(bytes(8) + header)
+    Path(f"{side.folder}/page-server.rc").write_text("0")
+    files.write_json(f"{side.folder}/manifest.json", {"images": {}, "streams": []})
+    role = target(world)
+    return role, asyncio.create_task(role.reach(side, "Rehearsed", None))
+
+
+async def test_a_wrapper_that_dies_in_its_restore_ends_the_rehearsal(world: World) -> None:
+    _, rehearsal = rehearsing(world)
+    await asyncio.wait([rehearsal], timeout=0.1)
+    assert not rehearsal.done()
+    (world.wrapper / "stat").write_text("99 (python3) Z 1")
+    with pytest.raises(AgentError, match="WrapperGone"):
+        await asyncio.wait_for(rehearsal, timeout=5)
+
+
+async def test_a_target_without_its_pages_is_not_resumed(world: World) -> None:
+    side = committed(world)
+    world.claim(side)
+    side.state.order.params["copy"] = "PostCopy"
+    Path(f"{side.folder}/lazy-pages.rc").write_text("137\n")
+    with pytest.raises(AgentError, match="PagesLost"):
+        await target(world).reach(side, "Resumed", None)
+    assert world.marks() == ""
+    assert world.calls == []
+
+
+@pytest.mark.parametrize("marker", ["", "RESUMED"])
+async def test_a_target_without_its_pages_is_killed_once_it_is_unresumable(
+    world: World, marker: str
+) -> None:
+    verdict = Verdict.ROLLED_BACK if marker else Verdict.COMMITTED
+    side = world.side(Role.TARGET, "Disarmed", "Rehearsed", verdict=verdict, copy="PostCopy")
+    world.claim(side)
+    if marker:
+        files.write_json(f"{side.folder}/{marker}", {"podUID": "pod-1"})
+    Path(f"{side.folder}/lazy-pages.rc").write_text("137\n")
+    await target(world).reach(side, "Disarmed", None)
+    assert world.calls == [f"kill[{'+'.join(sorted(['ABORTED', *filter(None, [marker])]))}]"]
