@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -108,16 +108,25 @@ class ViewBuilder:
         accepted = migration.status.source is not None
         fresh = prefetched or {}
         if accepted:
-            pods, owner, _ = await asyncio.gather(
+            pods, owner, namespace, _ = await asyncio.gather(
                 self._live_pods(migration, fresh),
                 self._owner(migration, fresh),
+                self._namespace(migration),
                 self._ask_sides(migration),
             )
         else:
-            await asyncio.gather(self._sum_requests(), self._ask_nodes())
+            namespace, *_ = await asyncio.gather(
+                self._namespace(migration), self._sum_requests(), self._ask_nodes()
+            )
             pods = await self._all_pods(migration.namespace)
             owner = await self._owner_of_workload(migration, pods)
-        return self._view(migration, pods, owner)
+        return replace(self._view(migration, pods, owner), namespace=namespace)
+
+    async def _namespace(self, migration: Migration) -> Object | None:
+        """The namespace, as long as it may still object."""
+        if migration.status.freeze_epoch > 0 or is_terminal(migration):
+            return None
+        return await self._get(paths.namespaces(migration.namespace))
 
     def _view(self, migration: Migration, pods: dict[str, Object], owner: Object | None) -> View:
         others, history = self._other_migrations(migration)
