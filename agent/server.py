@@ -18,20 +18,12 @@ from podferry.agent.archive import ArchiveError
 from podferry.agent.engine import Engine, Side
 from podferry.agent.errors import AgentError, Refused
 from podferry.wire import agent_api, names
-from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
+from podferry.wire.stages import Order, Role
 
 log = structlog.get_logger("podferry.agent.server")
 MAX_WAIT_SECONDS = 60.0
 _PEER = web.RequestKey("peer", frozenset[str])
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
-_RELAYED = {
-    SourceStage.REDIRECTED.value,
-    SourceStage.RELEASED.value,
-    SourceStage.THAWED.value,
-    TargetStage.RESUMED.value,
-    TargetStage.DISARMED.value,
-    TargetStage.ABORTED.value,
-}
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -123,13 +115,8 @@ class _Routes:
 
     async def put_order(self, request: web.Request) -> web.Response:
         """Accept an order and wait for its stage for at most `wait` seconds."""
+        _require(request, names.CONTROLLER_IDENTITY)
         order = _order(request, await _body(request))
-        if names.CONTROLLER_IDENTITY not in request[_PEER] and not (
-            order.verdict is not Verdict.UNDECIDED and order.stage in _RELAYED
-        ):
-            raise Refused(
-                "Forbidden", "an agent may only relay a verdict, not give orders", status=403
-            )
         seconds = _wait(request)
         side = await self._engine.submit(order)
         if seconds:

@@ -21,7 +21,7 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import owners
+from podferry.controller.core import owners, restored
 from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, RecordEvent
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
@@ -64,6 +64,7 @@ def refuse(view: View, reason: Reason | str, message: str) -> Step:
 def _first(view: View) -> Step:
     migration = view.migration
     _check_built(migration.spec)
+    _raise(preflight.check_namespace(view.namespace))
     _check_first_asked(view)
     found = owners.resolve(view)
     _check_alone(view, found.endpoint.uid)
@@ -121,6 +122,11 @@ def _second(view: View) -> Step:
         f" by {mode.value}; predicted freeze {prediction.freeze_p50_seconds:.2f} s (p95"
         f" {prediction.freeze_p95_seconds:.2f} s, {prediction.source})"
     )
+    if not restored.is_digest(end.image):
+        message += (
+            f"; the node has the image of container {end.container} under no digest, so the target"
+            " takes what it has under that name: both must be the same"
+        )
     draft.set(Condition.ACCEPTED, True, Reason.CHECKS_PASSED, message)
     draft.progress(Phase.PREPARING, Reason.PREPARING_TARGET, "preparing both nodes")
     event = RecordEvent("Normal", "Accepted", message, end.pod, end.uid)

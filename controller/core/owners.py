@@ -113,13 +113,8 @@ def _endpoint(pod: RawPod, view: View) -> Endpoint:
     status = pod.get("status") or {}
     node = str((pod.get("spec") or {}).get("nodeName") or "")
     container = (pod["spec"].get("containers") or [{}])[0].get("name", "")
-    identity = next(
-        (
-            str(item.get("containerID") or "")
-            for item in status.get("containerStatuses") or []
-            if item.get("name") == container
-        ),
-        "",
+    said: dict[str, Any] = next(
+        (x for x in status.get("containerStatuses") or [] if x.get("name") == container), {}
     )
     known = view.nodes.get(node)
     return Endpoint(
@@ -128,8 +123,9 @@ def _endpoint(pod: RawPod, view: View) -> Endpoint:
         pod=str(pod["metadata"]["name"]),
         uid=str(pod["metadata"]["uid"]),
         container=str(container),
-        container_id=identity,
+        container_id=str(said.get("containerID") or ""),
         pod_ip=str(status.get("podIP") or ""),
+        image=str(said.get("imageID") or ""),
     )
 
 

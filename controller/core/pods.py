@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+from podferry.api.migration import Endpoint
 from podferry.controller.core import restored
 from podferry.wire import names
 
@@ -51,10 +52,15 @@ def rehearsal_name(source: str, uid: str) -> str:
     return f"{source[:230]}-rehearsal-{uid[:5]}"
 
 
-def rehearsal(source: RawPod, *, uid: str, attempt: int, node: str) -> RawPod:
-    """A pod like the source that no Service and no owner selects, pinned to the target."""
+def rehearsal(source: RawPod, end: Endpoint, *, uid: str, attempt: int, node: str) -> RawPod:
+    """A pod like the source that no Service and no owner selects, pinned to the target.
+
+    `end`: the source as the Migration's status has it. The image is pinned here and for good: the
+    final pod is made from this one.
+    """
     metadata = source["metadata"]
     spec = copy.deepcopy(source["spec"])
+    restored.pin_image(spec, end.container, end.image)
     kept = {
         key: value
         for key, value in (metadata.get("annotations") or {}).items()

@@ -44,6 +44,24 @@ def adapt(spec: dict[str, Any], *, pulled: bool) -> None:
             container["imagePullPolicy"] = "IfNotPresent"
 
 
+def pin_image(spec: dict[str, Any], container: str, image: str) -> None:
+    """Name the image of `container` by the digest that its source was made of.
+
+    The memory has files mapped and open, and opens others later: under a tag that moved on, the
+    target's node may have other ones. An image that the source's runtime has under no digest stays
+    named as it is.
+    """
+    for one in spec.get("containers") or []:
+        if one.get("name") == container and is_digest(image):
+            one["image"] = image
+
+
+def is_digest(image: str) -> bool:
+    """Whether this name of an image (an imageID of a container's status) fixes its content."""
+    name, _, digest = image.partition("@sha256:")
+    return bool(name) and len(digest) == 64
+
+
 def _begin_at_once(probe: dict[str, Any]) -> None:
     """Turn the delay into as many failures: a restart of the container gets the same time."""
     delay = int(probe.pop("initialDelaySeconds", 0) or 0)

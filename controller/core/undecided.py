@@ -9,7 +9,16 @@ from dataclasses import replace
 
 from podferry.api.migration import CopyMode, MigrationStatus, keeps_name
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import blocked, finish, orders, owners, pages_lost, pods, rollback
+from podferry.controller.core import (
+    blocked,
+    finish,
+    interference,
+    orders,
+    owners,
+    pages_lost,
+    pods,
+    rollback,
+)
 from podferry.controller.core.actions import Action, CreatePod, DetachSource
 from podferry.controller.core.status import Draft, is_true, seconds_since
 from podferry.controller.core.view import Step, View
@@ -79,6 +88,9 @@ def _changed(view: View) -> tuple[Reason, str] | None:
         return Reason.SOURCE_CHANGED, f"pod {end.pod} is being deleted"
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         return Reason.SOURCE_ENDED, f"pod {end.pod} ended by itself"
+    found = interference.find(view, pod)
+    if found is not None:
+        return found
     if not is_true(status, Condition.TARGET_READY):
         waited = seconds_since(status.started_at, view.now)
         refused = blocked.why(view.owner, _target_pod(view))
@@ -183,7 +195,7 @@ def _ask_for_target(view: View) -> Step:
     assert target is not None
     if keeps_name(status.owner):
         manifest = pods.rehearsal(
-            view.pods[end.pod], uid=migration.uid, attempt=status.attempt, node=target.node
+            view.pods[end.pod], end, uid=migration.uid, attempt=status.attempt, node=target.node
         )
         return Step(status, (CreatePod(manifest),), POLL_SECONDS)
     kind = status.owner.kind if status.owner else ""

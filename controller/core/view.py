@@ -34,7 +34,8 @@ class View:
     `pods`: raw pods of the namespace by name; `owner`: raw controller object of the source (the
     ReplicaSet, Job or StatefulSet) or None; `source`/`target`: last answers of the agents with
     their age in `*_age_seconds` (infinite: never answered); `probe`: last answer of the probe.
-    `others`: other non-terminal Migrations of the namespace.
+    `others`: other non-terminal Migrations of the namespace. `namespace`: the raw namespace until
+    the freeze is ordered, None afterwards.
     """
 
     migration: Migration
@@ -52,6 +53,7 @@ class View:
     probe: dict[str, Any] | None = None
     quotas: tuple[dict[str, Any], ...] = ()
     """Raw ResourceQuotas of the namespace; read before the acceptance only."""
+    namespace: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

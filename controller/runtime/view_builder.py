@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -109,18 +109,28 @@ class ViewBuilder:
         fresh = prefetched or {}
         quotas: tuple[Object, ...] = ()
         if accepted:
-            pods, owner, _ = await asyncio.gather(
+            pods, owner, namespace, _ = await asyncio.gather(
                 self._live_pods(migration, fresh),
                 self._owner(migration, fresh),
+                self._namespace(migration),
                 self._ask_sides(migration),
             )
         else:
-            await asyncio.gather(self._sum_requests(), self._ask_nodes())
+            namespace, *_ = await asyncio.gather(
+                self._namespace(migration), self._sum_requests(), self._ask_nodes()
+            )
             pods = await self._all_pods(migration.namespace)
             owner = await self._owner_of_workload(migration, pods)
             answer = await self._client.list(paths.resource_quotas(migration.namespace))
             quotas = tuple(answer["items"])
-        return self._view(migration, pods, owner, quotas)
+        view = self._view(migration, pods, owner, quotas)
+        return replace(view, namespace=namespace)
+
+    async def _namespace(self, migration: Migration) -> Object | None:
+        """The namespace, as long as it may still object."""
+        if migration.status.freeze_epoch > 0 or is_terminal(migration):
+            return None
+        return await self._get(paths.namespaces(migration.namespace))
 
     def _view(
         self,

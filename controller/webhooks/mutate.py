@@ -148,6 +148,8 @@ def patched(pod: dict[str, Any], plan: Plan, token: str) -> dict[str, Any]:
     pin_to_node(new["spec"], status.target.node)
     # A kept name was rehearsed on this node; a replacement is the first to need the image there.
     restored.adapt(new["spec"], pulled=plan.role == ROLE_FINAL)
+    if status.source is not None:
+        restored.pin_image(new["spec"], status.source.container, status.source.image)
     gates = new["spec"].setdefault("readinessGates", [])
     if not any(gate.get("conditionType") == names.READINESS_GATE for gate in gates):
         gates.append({"conditionType": names.READINESS_GATE})

@@ -121,6 +121,9 @@ class Endpoint:
     container: str = ""
     container_id: str = ""
     pod_ip: str = ""
+    image: str = ""
+    """Source: the image that the container was made of, `name@sha256:...` where the runtime has it
+    by that name, else its ID."""
 
 
 @dataclass(frozen=True, slots=True)

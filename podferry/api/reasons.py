@@ -63,6 +63,7 @@ class Reason(StrEnum):
     OWNER_NOT_SUPPORTED = "OwnerNotSupported"
     STATIC_POD = "StaticPod"
     NOT_OPTED_IN = "NotOptedIn"
+    EXCLUDED = "Excluded"
     NOT_RUNNING = "NotRunning"
     HOST_NETWORK = "HostNetwork"
     HOST_NAMESPACES = "HostNamespaces"

@@ -1,6 +1,6 @@
 """HTTP paths of the agent. All need a client certificate of this cluster's authority.
 
-PUT  /v1/attempts/{uid}/{attempt}/{role}?wait=S   Order -> Observed   controller, peer agent relay
+PUT  /v1/attempts/{uid}/{attempt}/{role}?wait=S   Order -> Observed   controller only
 GET  /v1/attempts/{uid}/{attempt}/{role}           -> Observed
 PUT  /v1/attempts/{uid}/{attempt}/files/{kind}/{name}  tar stream   peer agent only;
      kind: images | rootfs | volume | shm; 409 once the target is rehearsed. images/expect comes

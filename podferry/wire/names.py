@@ -13,6 +13,9 @@ FIELD_MANAGER = "podferry-controller"
 LABEL_MIGRATABLE = "podferry.dev/migratable"
 """Opt-in label, "true" at creation: the webhook then sets the RuntimeClass."""
 
+EXCLUDE = "podferry.dev/exclude"
+"""Annotation of a pod or label of a namespace, "true": it is not moved."""
+
 ANNOTATION_RESTORE = "podferry.dev/restore"
 """On a target pod: "<migration uid>.<attempt>"; such a container is never created plainly
 unless its attempt says so."""

@@ -33,7 +33,8 @@ def check_pod(pod: RawPod) -> list[Finding]:
         pod: the raw pod as the API server has it.
     """
     checks = (
-        _ownership, _opted_in, _running, _containers, _hooks, _host, _volumes, _terminal, _devices,
+        _ownership, _opted_in, _excluded, _running, _containers, _hooks, _host, _volumes,
+        _terminal, _devices,
     )  # fmt: skip
     return [finding for check in checks for finding in check(pod)]
 
@@ -87,6 +88,32 @@ def _opted_in(pod: RawPod) -> Iterator[Finding]:
             " second copy would start beside it; put the label on the pod (in the template of its"
             " owner) and re-create it",
         )
+
+
+def _excluded(pod: RawPod) -> Iterator[Finding]:
+    notes = (pod.get("metadata") or {}).get("annotations") or {}
+    if notes.get(names.EXCLUDE) == "true":
+        yield Finding(
+            Reason.EXCLUDED,
+            f'{title(pod)} has the annotation {names.EXCLUDE}: "true", which keeps it where it is;'
+            f" to move it, take that off: kubectl -n {pod['metadata'].get('namespace')} annotate"
+            f" pod {pod['metadata'].get('name')} {names.EXCLUDE}-",
+        )
+
+
+def check_namespace(namespace: dict[str, Any] | None) -> list[Finding]:
+    """Return what a namespace says against every move in it; `namespace`: raw, None if unknown."""
+    metadata = (namespace or {}).get("metadata") or {}
+    if (metadata.get("labels") or {}).get(names.EXCLUDE) != "true":
+        return []
+    return [
+        Finding(
+            Reason.EXCLUDED,
+            f'namespace {metadata.get("name")} has the label {names.EXCLUDE}: "true": nothing in'
+            " it is moved. Whoever may change the namespace takes that back with kubectl label"
+            f" namespace {metadata.get('name')} {names.EXCLUDE}-",
+        )
+    ]
 
 
 def _running(pod: RawPod) -> Iterator[Finding]:

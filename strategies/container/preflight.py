@@ -18,11 +18,12 @@ from podferry.strategies.container.node_checks import (
     check_target,
     headroom_bytes,
 )
-from podferry.strategies.container.pod_checks import check_pod
+from podferry.strategies.container.pod_checks import check_namespace, check_pod
 
 __all__ = [
     "Finding",
     "check_budget",
+    "check_namespace",
     "check_pod",
     "check_post_copy",
     "check_probe",

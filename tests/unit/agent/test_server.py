@@ -20,7 +20,7 @@ from podferry.agent.errors import AgentError, Refused
 from podferry.agent.store import Store
 from podferry.agent.transfer import Peer
 from podferry.wire import agent_api, names
-from podferry.wire.stages import Order, Role, Verdict
+from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
 from tests.fakes.certificates import Authority
 
 UID = "8f14e45f-ceea-467f-a8f2-0123456789ab"
@@ -156,13 +156,18 @@ async def test_an_agent_may_not_read_or_probe(agent: Agent, method: str, path: s
     assert status == 403
 
 
-async def test_an_agent_may_give_no_order_but_relay_a_verdict(agent: Agent) -> None:
-    peer = agent.context(names.AGENT_IDENTITY)
-    status, _ = await agent.ask(peer, "PUT", PATH, order("Prepared").to_dict())
-    assert status == 403
-    abort = order("Aborted", verdict=Verdict.ROLLED_BACK).to_dict()
-    status, answer = await agent.ask(peer, "PUT", PATH, abort)
-    assert (status, answer["stage"]) == (200, "Aborted")
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize(
+    ("role", "stage"),
+    [*((Role.SOURCE, stage) for stage in SourceStage), *((Role.TARGET, x) for x in TargetStage)],
+)
+async def test_an_agent_may_give_no_order_and_pass_on_no_verdict(
+    agent: Agent, role: Role, stage: str, verdict: Verdict
+) -> None:
+    peer, path = agent.context(names.AGENT_IDENTITY), agent_api.attempt(UID, 1, role.value)
+    status, answer = await agent.ask(peer, "PUT", path, order(stage, role, verdict).to_dict())
+    assert (status, answer["reason"]) == (403, "Forbidden")
+    assert agent.engine.highest(UID) == 0  # nothing was even noted
 
 
 async def test_the_controller_may_order_read_and_probe(agent: Agent) -> None:

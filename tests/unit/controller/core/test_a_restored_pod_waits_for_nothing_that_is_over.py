@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from podferry.api.migration import Endpoint
 from podferry.controller.core import pods, restored
 
 UID = "00000000-0000-4000-8000-00000000000a"
@@ -78,7 +79,7 @@ def test_a_bare_pod_is_made_again_without_what_was_noted_of_the_source_s_sandbox
         },
         "spec": spec(imagePullPolicy="Always", readinessProbe={"initialDelaySeconds": 30}),
     }
-    rehearsal = pods.rehearsal(source, uid=UID, attempt=1, node="node-b")
+    rehearsal = pods.rehearsal(source, Endpoint(), uid=UID, attempt=1, node="node-b")
     final = pods.final(rehearsal, uid=UID, attempt=1, node="node-b")
     assert "10.0.0.9" not in json.dumps(rehearsal)
     assert "10.0.0.9" not in json.dumps(final)

@@ -167,7 +167,8 @@ async def test_what_was_prefetched_is_not_read_twice_and_the_rest_is_read(world:
         paths.pods("default", "web-1"),
         paths.replicasets("default", "web-rs"),
     }
-    view = await world.builder.build(migration(ACCEPTED), prefetched)
+    frozen = replace(ACCEPTED, freeze_epoch=1)
+    view = await world.builder.build(migration(frozen), prefetched)
     assert set(view.pods) == {"web-1", "web-2"}
     assert sorted(world.reads()) == sorted([*prefetched, paths.pods("default", "web-2")])
 
@@ -237,3 +238,12 @@ async def test_others_are_of_the_namespace_and_history_of_the_whole_cluster(worl
     view = await world.builder.build(migration(ACCEPTED))
     assert [other.name for other in view.others] == ["going"]
     assert [other.name for other in view.history] == ["over"]
+
+
+async def test_the_namespace_is_read_until_the_freeze_and_not_within_it(world: World) -> None:
+    world.server.seed(paths.namespaces("default"), {"metadata": {"name": "default"}})
+    before = await world.builder.build(migration(ACCEPTED))
+    assert before.namespace is not None
+    frozen = await world.builder.build(migration(replace(ACCEPTED, freeze_epoch=1)))
+    assert frozen.namespace is None
+    assert world.reads().count(paths.namespaces("default")) == 1
