@@ -37,7 +37,8 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
             ran += int(open(f"/proc/{pid}/task/{task}/schedstat").read().split()[2])
             states += open(f"/proc/{pid}/task/{task}/stat").read().rpartition(")")[2].split()[0]
         found.append({"pid": int(pid), "frozen": frozen, "states": states, "runs": ran,
-                      "rss": int(status["VmRSS"].split()[0]) * 1024, "heap": max(sizes)})
+                      "rss": int(status.get("VmRSS", "0").split()[0]) * 1024,
+                      "heap": max(sizes, default=0)})
     except FileNotFoundError:
         continue
 print(json.dumps(found))
