@@ -96,6 +96,21 @@ def test_a_stream_that_breaks_fails_the_dump(
     assert "Traceback" not in capfd.readouterr().err.partition("the stream")[0]
 
 
+def test_a_target_that_answers_more_than_is_asked_does_not_hold_the_dump(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(page_sender, "ANSWER_SECONDS", 0.2)
+
+    def talk(stream: ssl.SSLSocket) -> None:
+        while True:
+            stream.sendall(bytes(MEBI))
+
+    # criu reads what it asked for and nothing else; it ends when its page server is gone.
+    waits = f"import os, select; p = select.poll(); p.register({FD}, 0); p.poll(); os._exit(5)"
+    assert Target(tmp_path, talk, names.AGENT_IDENTITY).send(sys.executable, "-c", waits) == 5
+    assert "the stream to the target broke" in capfd.readouterr().err
+
+
 def test_a_target_that_does_not_listen_is_named(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
