@@ -115,7 +115,13 @@ def _path(rng: random.Random) -> str:
     if rng.random() < 0.3:
         words = [rng.choice(SEGMENTS) for _ in range(rng.randrange(9))]
     else:
-        words = ["v1", "attempts", UID, rng.choice(["1", "1", "2"]), "target"]
+        words = [
+            "v1",
+            "attempts",
+            UID,
+            rng.choice(["1", "1", "1", "2", "x", "-1", "9" * 30]),
+            "target",
+        ]
         if rng.random() < 0.5:
             words[4:] = ["files", rng.choice(SEGMENTS[8:13]), rng.choice(SEGMENTS)]
         if rng.random() < 0.2:

@@ -30,10 +30,12 @@ sys.exit(3 if answer == b"fine" else 4)
 class Target:
     """A receiver that does what a test says, with the certificate that a test says."""
 
-    def __init__(self, path: Path, talk: Callable[[ssl.SSLSocket], None], name: str) -> None:
+    def __init__(
+        self, path: Path, talk: Callable[[ssl.SSLSocket], None], name: str, *, hours: float = 1
+    ) -> None:
         authority = Authority()
         self.source = authority.folder(path / "source", names.AGENT_IDENTITY)
-        folder = authority.folder(path / "target", name)
+        folder = authority.folder(path / "target", name, hours=hours)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.verify_mode = ssl.CERT_REQUIRED
         self._context.load_verify_locations(f"{folder}/ca.crt")
@@ -72,10 +74,12 @@ def test_bytes_go_both_ways_and_the_dump_s_own_code_comes_back(tmp_path: Path) -
     assert sum(taken) == 8 * MEBI
 
 
-def test_nothing_is_started_for_a_peer_that_is_no_agent(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("name", "hours"), [(names.CONTROLLER_IDENTITY, 1),
+                                             (names.AGENT_IDENTITY, -1)])  # fmt: skip
+def test_nothing_is_started_for_a_peer_that_is_no_agent_or_not_any_more(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, hours: float
 ) -> None:
-    target = Target(tmp_path, lambda stream: None, "controller.podferry.dev")
+    target = Target(tmp_path, lambda stream: None, name, hours=hours)
     started = tmp_path / "started"
     assert target.send("touch", str(started)) == page_sender.NO_TARGET
     assert not started.exists()
