@@ -22,6 +22,8 @@ CHUNK = 1 << 18
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 60.0
 """A target that takes nothing for so long is gone; the dump fails and the source thaws."""
+ANSWER_SECONDS = 5.0
+"""criu takes each answer at once; a target that says more than is asked would stop the dump."""
 NO_TARGET = 97
 """Exit code when the target was not reached or not proven; nothing was started then."""
 
@@ -82,6 +84,7 @@ def _answer(stream: ssl.SSLSocket) -> bytes | None:
 def run(command: list[str], descriptor: int, stream: ssl.SSLSocket) -> int:
     """Run the dump with its page server at `descriptor`; its exit code. Raises OSError."""
     ours, theirs = socket.socketpair()
+    ours.settimeout(ANSWER_SECONDS)
     with ours:
         os.dup2(theirs.fileno(), descriptor)
         theirs.close()

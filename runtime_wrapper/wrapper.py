@@ -66,25 +66,29 @@ class Call:
 def main(argv):
     """Decide and act; the exit code is runc's."""
     call = Call(argv)
+    try:
+        return decide(call, argv)
+    except Refused as refusal:
+        say(call, str(refusal))
+        return 1
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        say(call, "this container was not created: %s: %s" % (type(error).__name__, error))
+        return 1
+
+
+def decide(call, argv):
+    """What this create is: plain, refused, or the restore of an attempt. Raises Refused."""
     with open(os.path.join(call.bundle, "config.json")) as source:
         annotations = json.load(source).get("annotations") or {}
     kind = annotations.get("io.kubernetes.cri.container-type")
     pod = annotations.get("io.kubernetes.cri.sandbox-uid", "")
     if kind == "container" and pod and os.path.exists("%s/blocked/%s" % (STATE_DIR, pod)):
-        say(call, "this pod's workload was frozen to be moved and may run elsewhere; no second copy"
-            " is started. See the Migrations of its namespace")
-        return 1
+        raise Refused("this pod's workload was frozen to be moved and may run elsewhere; no second"
+                      " copy is started. See the Migrations of its namespace")
     order = annotations.get(ANNOTATION_RESTORE)
     if kind != "container" or not order:
         return plain(argv)
-    try:
-        return restore(call, annotations, argv, order)
-    except Refused as refusal:
-        say(call, str(refusal))
-        return 1
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        say(call, "this container was not created: %s: %s" % (type(error).__name__, error))
-        return 1
+    return restore(call, annotations, argv, order)
 
 
 def plain(argv):

@@ -23,7 +23,7 @@ from podferry.cli.session import cluster_options, namespace_option, talk
 from podferry.cli.show import cluster_of, output_option
 from podferry.controller.core.view import NodeView
 from podferry.controller.runtime.node_view import node_view, requested_by_node
-from podferry.kube import paths
+from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.strategies.container import preflight
 from podferry.strategies.container.finding import Finding
@@ -99,11 +99,22 @@ async def judge(client: ApiClient, namespace: str, ref: WorkloadRef, target: str
         seen[name] = node_view(raw, requested=requested, facts=told.of(name))
     now = SystemClock().now()
     moves = await foresee.history(client, namespace)
+    space, why = await _namespace(client, namespace)
+    found = verdict_of(label, pod, seen, target)
     return replace(
-        verdict_of(label, pod, seen, target),
-        unknown=unknown(told, seen, now),
+        found,
+        blockers=(*found.blockers, *preflight.check_namespace(space)),
+        unknown=(*unknown(told, seen, now), *why),
         predictions=foresee.foresee(pod, moves, now),
     )
+
+
+async def _namespace(client: ApiClient, name: str) -> tuple[Object | None, tuple[str, ...]]:
+    """The raw namespace, or None and what that leaves open: tenants may not read it everywhere."""
+    try:
+        return await client.get(paths.namespaces(name)), ()
+    except (errors.Forbidden, errors.NotFound) as error:
+        return None, (f"whether namespace {name} is excluded from moves: {error.message}",)
 
 
 def unknown(told: node_facts.Told, seen: dict[str, NodeView], now: datetime) -> tuple[str, ...]:

@@ -45,7 +45,9 @@ class Authority:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.certificate = self._sign("ca", self.key, ca=True)
 
-    def _sign(self, name: str, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> x509.Certificate:
+    def _sign(
+        self, name: str, key: ec.EllipticCurvePrivateKey, *, ca: bool, hours: float = 1
+    ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -56,8 +58,8 @@ class Authority:
             .issuer_name(issuer)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(hours=1))
+            .not_valid_before(now - datetime.timedelta(hours=2))
+            .not_valid_after(now + datetime.timedelta(hours=hours))
             .add_extension(x509.BasicConstraints(ca, None), critical=True)
             .add_extension(_usage(ca=ca), critical=True)
             .add_extension(
@@ -68,12 +70,17 @@ class Authority:
         )
         return builder.sign(self.key, hashes.SHA256())
 
-    def folder(self, path: Path, name: str) -> str:
-        """Write ca.crt, tls.crt and tls.key of a new certificate for `name` into a folder."""
+    def folder(self, path: Path, name: str, *, hours: float = 1) -> str:
+        """Write ca.crt, tls.crt and tls.key of a new certificate for `name` into a folder.
+
+        `hours`: until it expires; negative: it expired.
+        """
         path.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         pem = serialization.Encoding.PEM
-        (path / "tls.crt").write_bytes(self._sign(name, key, ca=False).public_bytes(pem))
+        (path / "tls.crt").write_bytes(
+            self._sign(name, key, ca=False, hours=hours).public_bytes(pem)
+        )
         (path / "ca.crt").write_bytes(self.certificate.public_bytes(pem))
         plain = serialization.NoEncryption()
         (path / "tls.key").write_bytes(

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from tests.lab import breakpoints
 from tests.lab.moves import MIGRATABLE, Moves, pod_spec
+from tests.lab.on_node import reached
 from tests.lab.tenants import CONTROLLER, EVERYTHING, Tenant, tenant
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
@@ -79,3 +81,21 @@ def test_a_tenant_decides_nothing_and_keeps_the_finalizer(moves: Moves) -> None:
         "patch", "migration", "m", "--subresource=status", "--type=merge", "-p", body
     )
     assert "the status of a Migration is written by podferry's controller only" in said
+
+
+def test_a_move_that_goes_on_keeps_its_finalizer_and_what_its_pod_is_made_of(moves: Moves) -> None:
+    who = tenant(moves, "t", *EVERYTHING)
+    pod = moves.start("Pod", "w", mb=8)
+    node = pod["spec"]["nodeName"]
+    free = json.dumps({"metadata": {"finalizers": None}})
+    with breakpoints.before(moves.cluster, node, "source", "Frozen"):
+        assert "created" in moves.request("Pod", "w", "m")
+        reached(moves.cluster, node, moves.get("migration", "m"), ("source", "Prepared"))
+        moves.kubectl("wait", "migration/m", "--for=condition=TargetReady", "--timeout=60s")
+        said = who.kubectl("patch", "migration", "m", "--type=merge", "-p", free)
+        assert "the finalizer podferry.dev/migration is taken off by podferry's controller" in said
+        rehearsal = moves.get("migration", "m")["status"]["target"]["pod"]
+        had = json.dumps({"name": "other", "labels": {}, "annotations": {}})
+        assert REFUSED in note(who, rehearsal, "source", had)
+        assert REFUSED in note(who, rehearsal, "restore-role", "final")
+    assert moves.ended("m")["phase"] == "Succeeded"

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.property import hostile
+from tests.property import hostile, hostile_peers
+
+TARGETS = {**hostile.TARGETS, **hostile_peers.TARGETS}
 
 
-@pytest.mark.parametrize("parser", hostile.TARGETS)
+@pytest.mark.parametrize("parser", TARGETS)
 def test_nonsense_is_refused_and_stays_where_it_belongs(parser: str) -> None:
     @settings(max_examples=150, deadline=None, database=None)
     @given(st.integers(0, 1 << 62))
     def attempt(seed: int) -> None:
-        hostile.TARGETS[parser](random.Random(seed))
+        TARGETS[parser](random.Random(seed))
 
     attempt()

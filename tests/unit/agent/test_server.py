@@ -6,6 +6,7 @@ import asyncio
 import io
 import ssl
 import tarfile
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Any
@@ -65,8 +66,11 @@ class Agent:
         self.port = 0
         self.peers: list[Peer] = []
 
-    def context(self, name: str, *, authority: Authority | None = None) -> ssl.SSLContext:
-        folder = (authority or self.authority).folder(self.path / f"client-{name}", name)
+    def context(
+        self, name: str, *, authority: Authority | None = None, hours: float = 1
+    ) -> ssl.SSLContext:
+        of = authority or self.authority
+        folder = of.folder(self.path / f"client-{name}", name, hours=hours)
         context = ssl.create_default_context(cafile=str(self.path / "server" / "ca.crt"))
         context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
         return context
@@ -127,6 +131,21 @@ async def test_a_certificate_of_another_authority_is_refused(agent: Agent) -> No
     foreign = agent.context(names.CONTROLLER_IDENTITY, authority=Authority())
     with pytest.raises(aiohttp.ClientError):
         await agent.ask(foreign, "GET", agent_api.NODE)
+
+
+@pytest.mark.parametrize("name", [names.CONTROLLER_IDENTITY, names.AGENT_IDENTITY])
+async def test_an_expired_certificate_is_refused(agent: Agent, name: str) -> None:
+    assert (await agent.ask(agent.context(name), "GET", "/"))[0] == 404
+    with pytest.raises(aiohttp.ClientError):
+        await agent.ask(agent.context(name, hours=-1), "GET", "/")
+
+
+async def test_an_expired_agent_is_sent_nothing(agent: Agent) -> None:
+    await prepare(agent)
+    agent.authority.folder(agent.path / "server", names.AGENT_IDENTITY, hours=-1)
+    assert agent.identity.refresh()
+    with pytest.raises(AgentError, match="expired"):
+        await agent.peer().send_manifest((UID, 1), {"images": {}, "streams": []})
 
 
 async def test_a_plain_connection_gets_no_answer(agent: Agent) -> None:
@@ -277,3 +296,30 @@ async def test_a_renewed_certificate_is_served_without_a_restart(agent: Agent) -
     assert (agent.path / "server" / "tls.crt").read_bytes() != before
     assert agent.identity.refresh() is True
     assert (await agent.ask(agent.context(names.CONTROLLER_IDENTITY), "GET", "/v1/node"))[0] == 200
+
+
+async def test_a_stream_that_is_under_way_outlives_the_certificate_that_it_began_with(
+    agent: Agent,
+) -> None:
+    await prepare(agent)
+    renewed = threading.Event()
+
+    def images(out: IO[bytes]) -> None:
+        with tarfile.open(fileobj=out, mode="w|") as tar:
+            for name in ("core-1.img", "core-2.img"):
+                info = tarfile.TarInfo(name)
+                info.size = 8 << 20  # much of it is at the target before the first one ended
+                tar.addfile(info, io.BytesIO(bytes(8 << 20)))
+                assert renewed.wait(20)
+
+    peer = agent.peer()
+    sending = asyncio.create_task(peer.send((UID, 1), "images", "dump", images))
+    folder = Path(agent.engine.get(UID, 1, Role.TARGET).folder, "images")
+    async with asyncio.timeout(20):
+        while not list(folder.iterdir()):
+            await asyncio.sleep(0.01)
+    agent.authority.folder(agent.path / "server", names.AGENT_IDENTITY)
+    assert agent.identity.refresh()
+    renewed.set()
+    await sending
+    assert (folder / "core-2.img").stat().st_size == 8 << 20

@@ -54,6 +54,49 @@ def test_the_webhook_fails_closed_and_sees_pods_that_opted_in() -> None:
     assert "caBundle" not in hook["clientConfig"]  # it is the controller's to write
 
 
+def policies() -> list[Object]:
+    return [item for item in documents() if item["kind"] == "ValidatingAdmissionPolicy"]
+
+
+def test_every_policy_fails_closed_and_is_bound() -> None:
+    bound = {
+        item["spec"]["policyName"]: item["spec"]["validationActions"]
+        for item in documents()
+        if item["kind"] == "ValidatingAdmissionPolicyBinding"
+    }
+    assert len(policies()) == 4
+    assert bound == {item["metadata"]["name"]: ["Deny"] for item in policies()}
+    assert {item["spec"]["failurePolicy"] for item in policies()} == {"Fail"}
+
+
+def test_only_the_controller_s_own_account_may_change_what_it_wrote() -> None:
+    account = one("Deployment", "podferry-controller")["spec"]["template"]["spec"]
+    user = f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{account['serviceAccountName']}"
+    guarded = [item["spec"] for item in policies() if "matchConditions" in item["spec"]]
+    assert len(guarded) == 2
+    for spec in guarded:
+        assert f"request.userInfo.username != '{user}'" in spec["matchConditions"][0]["expression"]
+    (pods,) = [spec for spec in guarded if "variables" in spec]
+    users = pods["variables"][0]["expression"]
+    for theirs in (names.EXCLUDE, names.LABEL_MIGRATABLE):
+        assert f"'{theirs}'" in users
+    for ours in (names.ANNOTATION_RESTORE, names.ANNOTATION_CLAIM, names.ANNOTATION_MIGRATION):
+        assert f"'{ours}'" not in users
+    (moves,) = [spec for spec in guarded if "variables" not in spec]
+    assert f"'{names.FINALIZER}'" in moves["validations"][1]["expression"]
+
+
+def test_the_right_to_choose_nodes_is_in_no_role_that_a_tenant_has() -> None:
+    roles = [item for item in documents() if item["kind"] == "ClusterRole"]
+    holders = [
+        item
+        for item in roles
+        if any("targetnodes" in rule["resources"] for rule in item.get("rules", []))
+    ]
+    assert [item["metadata"]["name"] for item in holders] == ["podferry-choose-nodes"]
+    assert "labels" not in holders[0]["metadata"]
+
+
 def test_the_agent_has_no_token_and_no_rights() -> None:
     assert one("ServiceAccount", "podferry-agent")["automountServiceAccountToken"] is False
     pod = one("DaemonSet", "podferry-agent")["spec"]["template"]["spec"]

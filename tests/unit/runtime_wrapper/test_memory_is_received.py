@@ -53,8 +53,11 @@ class Receiver:
             except ConnectionRefusedError:
                 assert self.thread.is_alive()
 
-    def client(self, identity: str, authority: Authority | None = None) -> ssl.SSLSocket:
-        folder = (authority or self.authority).folder(self.path / identity, identity)
+    def client(
+        self, identity: str, authority: Authority | None = None, *, hours: float = 1
+    ) -> ssl.SSLSocket:
+        of = authority or self.authority
+        folder = of.folder(self.path / identity, identity, hours=hours)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cafile=f"{self.path}/server/ca.crt")
         context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
@@ -136,6 +139,7 @@ def test_strangers_are_refused_and_the_agent_after_them_is_served(receiver: Rece
     assert turned_away(receiver.socket())
     assert turned_away(receiver.client(names.CONTROLLER_IDENTITY))
     assert turned_away(receiver.client(names.AGENT_IDENTITY, Authority()))
+    assert turned_away(receiver.client(names.AGENT_IDENTITY, hours=-1))
     assert os.listdir(receiver.images) == []
     peer = receiver.client(names.AGENT_IDENTITY)
     send_image(peer, 1, (0x400000, bytes(PAGE)))

@@ -30,10 +30,12 @@ sys.exit(3 if answer == b"fine" else 4)
 class Target:
     """A receiver that does what a test says, with the certificate that a test says."""
 
-    def __init__(self, path: Path, talk: Callable[[ssl.SSLSocket], None], name: str) -> None:
+    def __init__(
+        self, path: Path, talk: Callable[[ssl.SSLSocket], None], name: str, *, hours: float = 1
+    ) -> None:
         authority = Authority()
         self.source = authority.folder(path / "source", names.AGENT_IDENTITY)
-        folder = authority.folder(path / "target", name)
+        folder = authority.folder(path / "target", name, hours=hours)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.verify_mode = ssl.CERT_REQUIRED
         self._context.load_verify_locations(f"{folder}/ca.crt")
@@ -72,10 +74,12 @@ def test_bytes_go_both_ways_and_the_dump_s_own_code_comes_back(tmp_path: Path) -
     assert sum(taken) == 8 * MEBI
 
 
-def test_nothing_is_started_for_a_peer_that_is_no_agent(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("name", "hours"), [(names.CONTROLLER_IDENTITY, 1),
+                                             (names.AGENT_IDENTITY, -1)])  # fmt: skip
+def test_nothing_is_started_for_a_peer_that_is_no_agent_or_not_any_more(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, hours: float
 ) -> None:
-    target = Target(tmp_path, lambda stream: None, "controller.podferry.dev")
+    target = Target(tmp_path, lambda stream: None, name, hours=hours)
     started = tmp_path / "started"
     assert target.send("touch", str(started)) == page_sender.NO_TARGET
     assert not started.exists()
@@ -94,6 +98,21 @@ def test_a_stream_that_breaks_fails_the_dump(
     target = Target(tmp_path, talk, names.AGENT_IDENTITY)
     assert target.send(sys.executable, "-c", TALK) not in (0, 3)
     assert "Traceback" not in capfd.readouterr().err.partition("the stream")[0]
+
+
+def test_a_target_that_answers_more_than_is_asked_does_not_hold_the_dump(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(page_sender, "ANSWER_SECONDS", 0.2)
+
+    def talk(stream: ssl.SSLSocket) -> None:
+        while True:
+            stream.sendall(bytes(MEBI))
+
+    # criu reads what it asked for and nothing else; it ends when its page server is gone.
+    waits = f"import os, select; p = select.poll(); p.register({FD}, 0); p.poll(); os._exit(5)"
+    assert Target(tmp_path, talk, names.AGENT_IDENTITY).send(sys.executable, "-c", waits) == 5
+    assert "the stream to the target broke" in capfd.readouterr().err
 
 
 def test_a_target_that_does_not_listen_is_named(
