@@ -16,6 +16,8 @@ from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
 from podferry.wire import names
 
+SECOND = "again"
+"""Marker: the memory of a kept name is served for the second time, see `serving`."""
 _POLL = 0.005
 _RECEIVER = f"{names.INSTALL_DIR}/page_receiver.py"
 
@@ -108,8 +110,12 @@ def lazy_code(side: Side) -> int | None:
 
 
 def lost(side: Side) -> bool:
-    """Whether the daemon that fetches pages ended before it had them all."""
-    return is_lazy(side) and lazy_code(side) not in (None, 0)
+    """Whether the daemon that fetches pages ended before it had them all.
+
+    Where memory is served twice (`serving`), the first daemon's end means nothing.
+    """
+    counts = not side.params.get("sameName") or side.has(SECOND)
+    return is_lazy(side) and counts and lazy_code(side) not in (None, 0)
 
 
 def lazy_done(side: Side) -> bool:

@@ -19,8 +19,8 @@ from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
 from podferry.agent.operations import Freeze
 
-_AGAIN = "again"
-"""Marker: nothing of the first serving is left, what is found belongs to the second."""
+_AGAIN = pages.SECOND
+"""Nothing of the first serving is left, what is found belongs to the second."""
 
 
 def is_due(side: Side) -> bool:

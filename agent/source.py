@@ -206,13 +206,16 @@ class Source:
     async def _release(self, side: Side) -> None:
         if side.order.verdict is not Verdict.COMMITTED:
             raise AgentError("VerdictMissing", "only verdict Committed releases a source")
-        if outgoing.is_lazy(side):
+        if outgoing.is_lazy(side) and not side.params.get("pagesDone"):
             await self._pages_fetched(side)
         await asyncio.to_thread(operations.release, self._node, side)
         await asyncio.to_thread(self._clear, side)
 
     async def _pages_fetched(self, side: Side) -> None:
-        """PostCopy: the tasks are killed only once the target has every page."""
+        """PostCopy, and nobody says that the target has every page: then by our criu's end.
+
+        The target's word is the better one: our criu may be killed after it sent the last page.
+        """
         while True:
             if not operations.dump_running(self._node, side):
                 break

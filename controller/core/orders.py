@@ -60,6 +60,8 @@ def source(
         params |= {"podIP": end.pod_ip, "forwardTo": address}
     if stage is SourceStage.RELEASED:
         params["forwardSeconds"] = FORWARD_SECONDS
+        if view.target is not None and view.target.facts.get("pagesDone") is True:
+            params["pagesDone"] = True
     return _order(view, status, Role.SOURCE, stage.value, params, wait)
 
 

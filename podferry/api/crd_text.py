@@ -39,8 +39,9 @@ DESCRIPTIONS: dict[str, str] = {
         "Strategies to try next, in order. Refused with NotSupportedYet unless empty."
     ),
     "MigrationSpec.cancel": (
-        "Set to true to roll back; has no effect once the move is committed. The only field of the"
-        " spec that may be changed, and only to true."
+        "Set to true to roll back; has no effect once the move is committed, but for a PostCopy that"
+        " lost its pages (condition Paging, reason PagesLost). The only field of the spec that may be"
+        " changed, and only to true."
     ),
     "ConditionStatus.type": "Which condition.",
     "ConditionStatus.status": "True, False or Unknown.",
@@ -61,7 +62,7 @@ DESCRIPTIONS: dict[str, str] = {
     "MigrationStatus.freeze_epoch": "Counts the freezes of this Migration.",
     "MigrationStatus.decision": (
         "Written once, by compare-and-swap; only Reverted may follow Committed, when the target is"
-        " proven never to have run."
+        " proven never to have run, or a PostCopy that lost its pages is cancelled."
     ),
     "MigrationStatus.decided_at": "When the decision was written.",
     "MigrationStatus.source_detached": "Whether the owner gave the source pod up.",

@@ -48,7 +48,8 @@ class Transport(StrEnum):
 class Decision(StrEnum):
     """The one decision of a Migration, written by compare-and-swap.
 
-    Only `Committed -> Reverted` may follow, when the target is proven never to have run.
+    Only `Committed -> Reverted` may follow, when the target is proven never to have run, or when
+    a PostCopy that lost its pages is cancelled.
     """
 
     UNDECIDED = "Undecided"

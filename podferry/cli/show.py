@@ -129,7 +129,7 @@ def details(migration: Object) -> list[str]:
 @cluster_options
 @click.pass_context
 def cancel(ctx: click.Context, /, name: str, **where: str | None) -> None:
-    """Ask a migration to stop; after its commit it cannot be stopped any more."""
+    """Ask a migration to stop; after its commit only one that lost its pages can be."""
     checked = _name(name)
 
     async def job(client: ApiClient, namespace: str) -> Object:
@@ -143,10 +143,16 @@ def cancel(ctx: click.Context, /, name: str, **where: str | None) -> None:
     if follow.ended(found):
         click.echo(f"migration {name} already ended {follow.phase_of(found)}", err=True)
         ctx.exit(exits.ENDED_OTHERWISE)
-    if (found.get("status") or {}).get("decision") == "Committed":
+    if (found.get("status") or {}).get("decision") == "Committed" and not _lost_pages(found):
         click.echo(f"migration {name} is committed already and will be finished", err=True)
         ctx.exit(exits.ENDED_OTHERWISE)
     click.echo(f"migration {name} was asked to stop; podferry describe {name}")
+
+
+def _lost_pages(migration: Object) -> bool:
+    """Whether it stands still without the rest of its memory; then a cancel takes it back."""
+    conditions = (migration.get("status") or {}).get("conditions") or []
+    return any((item["type"], item["reason"]) == ("Paging", "PagesLost") for item in conditions)
 
 
 def _name(text: str) -> str:

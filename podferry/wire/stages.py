@@ -92,7 +92,8 @@ class Order:
     (StopAndCopy|PostCopy), targetAddress (IP of the target's agent), pagePort,
     deadManSeconds, sameName (bool), volumes [{name, kind}]; with stage Redirected also podIP (the
     source pod's) and forwardTo (the target pod's; absent: nothing is forwarded), with stage
-    Released also forwardSeconds (for how long new connections are still forwarded).
+    Released also forwardSeconds (for how long new connections are still forwarded) and, PostCopy,
+    pagesDone (true: the target said that it has every page).
     `params` of the target: namespace, container, copy, sourceAddress, pagePort, sameName (bool),
     volumes; with stage Resumed and sameName also finalPodUID; with stage Forgotten also
     forwardedFrom (the source pod's IP).

@@ -37,6 +37,7 @@ class Arena:
             cluster.kubectl("delete", "namespace", name, "--timeout=60s")
         self.moves = self._namespace()
         self._apps: dict[str, str] = {}
+        self._config: dict[str, str] = {}
         for node in self.nodes.values():
             self._restart_soon(node)
         self.whole()
@@ -57,10 +58,19 @@ class Arena:
         of one move, but of many.
         """
         place = node.path(KUBELET)
+        self._config[node.name] = place.read_text()
         config = yaml.safe_load(place.read_text())
         config["crashLoopBackOff"] = {"maxContainerRestartPeriod": "1s"}
         place.write_text(yaml.safe_dump(config))
         victims.kill(node, "kubelet", "kubelet")
+
+    def close(self) -> None:
+        """Leave the lab to others as it was."""
+        self.cluster.kubectl("delete", "namespace", self.moves.namespace, "--timeout=90s")
+        for node in self.nodes.values():
+            node.path(KUBELET).write_text(self._config[node.name])
+            victims.kill(node, "kubelet", "kubelet")
+        self.whole()
 
     def whole(self) -> None:
         """Return once every part is there and serves."""

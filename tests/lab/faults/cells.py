@@ -81,5 +81,10 @@ ALWAYS = (
     Cell("source agent", "source.Frozen"),
     Cell("target agent", "target.Rehearsed"),
     Cell("wrapper", "source.Frozen"),
+    Cell("criu", "source.Frozen"),
+    Cell("containerd of the target", "source.Sealed"),
+    Cell("kubelet of the target", "target.Rehearsed"),
+    Cell("criu", "target.Resumed", copy="PostCopy"),
+    Cell("target agent", "target.Resumed", "StatefulSet"),
 )
 """Those that `make test` runs."""

@@ -37,10 +37,13 @@ class Node:
             return found
         return {}
 
-    def pids(self) -> list[int]:
-        """Every process of the node, by this machine's numbers, lowest first."""
+    def pids(self, but: frozenset[str] = frozenset()) -> list[int]:
+        """Every process of the node, by this machine's numbers, lowest first.
+
+        `but`: entries of /proc that are not looked at, as `entries` gave them earlier.
+        """
         found = []
-        for entry in filter(str.isdigit, os.listdir("/proc")):
+        for entry in entries() - but:
             with contextlib.suppress(OSError):
                 if self._group in Path(f"/proc/{entry}/cgroup").read_text():
                     found.append(int(entry))
@@ -56,6 +59,11 @@ class Node:
                     if words[1].endswith(wanted) and words[3] == "0A":
                         return True
         return False
+
+
+def entries() -> frozenset[str]:
+    """The numbers of all processes of this machine."""
+    return frozenset(filter(str.isdigit, os.listdir("/proc")))
 
 
 def command(pid: int) -> str:

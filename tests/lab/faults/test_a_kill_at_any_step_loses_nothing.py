@@ -17,7 +17,7 @@ from tests.lab.cluster import Cluster
 from tests.lab.faults import cells, judge, record, victims
 from tests.lab.faults.arena import Arena
 from tests.lab.faults.cells import Cell
-from tests.lab.faults.machine import Node
+from tests.lab.faults.machine import Node, entries
 from tests.lab.faults.watch import Watch
 from tests.lab.moves import OTHER, Moves, why
 
@@ -26,10 +26,12 @@ BREAKPOINTS = "/run/podferry-breakpoints"
 HALT_SECONDS = 60.0
 
 
-@pytest.fixture(scope="session")
-def arena(ferry: Cluster) -> Arena:
-    """The session's lab, made ready for kills."""
-    return Arena(ferry)
+@pytest.fixture(scope="module")
+def arena(ferry: Cluster) -> Iterator[Arena]:
+    """The session's lab, made ready for kills and put back afterwards."""
+    made = Arena(ferry)
+    yield made
+    made.close()
 
 
 def params() -> Iterator[Any]:
@@ -93,9 +95,10 @@ class Run:
                 assert time.monotonic() < deadline, f"{self.cell.step} was not ordered"
                 time.sleep(0.005)
             node, kind, pid = self.victim()
+            old = entries() if self.cell.inside else frozenset()
             if self.cell.inside:
                 point.unlink()
-            killed = [victims.kill(node, kind, self.cell.victim, pid=pid)]
+            killed = [victims.kill(node, kind, self.cell.victim, pid=pid, old=old)]
         finally:
             point.unlink(missing_ok=True)
         if self.cell.again:

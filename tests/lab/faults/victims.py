@@ -13,7 +13,7 @@ from tests.lab.faults.machine import Node, command, own_number
 
 WAIT_SECONDS = 30.0
 SHELLS = ("sh", "bash", "tr", "runc", "nsenter", "env")
-_POLL = 0.002
+_POLL = 0.001
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ KINDS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def find(node: Node, kind: str) -> list[int]:
-    """Processes of that kind in a node, by this machine's numbers, lowest first."""
+def find(node: Node, kind: str, old: frozenset[str] = frozenset()) -> list[int]:
+    """Processes of that kind in a node, by this machine's numbers, lowest first; none of `old`."""
     found = []
-    for pid in node.pids():
+    for pid in node.pids(old):
         line = command(pid)
         program = line.split(" ")[0].rpartition("/")[2].rstrip(":")
         if program in SHELLS or not line or not KINDS[kind](line):
@@ -59,15 +59,24 @@ def find(node: Node, kind: str) -> list[int]:
     return found
 
 
-def kill(node: Node, kind: str, victim: str, *, but: int = 0, pid: int = 0) -> Killed:
+def kill(
+    node: Node,
+    kind: str,
+    victim: str,
+    *,
+    but: int = 0,
+    pid: int = 0,
+    old: frozenset[str] = frozenset(),
+) -> Killed:
     """kill -9 one process of that kind, as soon as there is one; the first if there are several.
 
     `but`: not this one, by this machine's number. `pid`: only this one, by the node's number.
+    `old`: entries of /proc that need no look, so that one that lives a moment only is met.
     """
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         assert time.monotonic() < deadline, f"no {kind} on {node.name}"
-        for one in find(node, kind):
+        for one in find(node, kind, old):
             seen = Killed(victim, node.name, own_number(one), command(one), one)
             if one == but or pid not in (0, seen.pid):
                 continue

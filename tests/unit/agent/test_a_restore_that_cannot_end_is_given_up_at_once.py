@@ -52,6 +52,18 @@ async def test_a_target_without_its_pages_is_not_resumed(world: World) -> None:
     assert world.calls == []
 
 
+@pytest.mark.parametrize(("again", "lost"), [(False, False), (True, True)])
+async def test_of_a_memory_that_is_served_twice_only_the_second_daemon_counts(
+    world: World, again: bool, lost: bool
+) -> None:
+    params = {"verdict": Verdict.COMMITTED, "copy": "PostCopy", "sameName": True}
+    side = world.side(Role.TARGET, "Resumed", "Rehearsed", **params)
+    Path(f"{side.folder}/lazy-pages.rc").write_text("1\n")
+    if again:
+        Path(f"{side.folder}/again").touch()
+    assert (await target(world).live_facts(side))["pagesLost"] is lost
+
+
 @pytest.mark.parametrize("marker", ["", "RESUMED"])
 async def test_a_target_without_its_pages_is_killed_once_it_is_unresumable(
     world: World, marker: str

@@ -114,6 +114,16 @@ async def test_a_source_is_killed_only_once_every_page_was_fetched(
     assert ("release" in world.calls) is released
 
 
+async def test_a_source_whose_criu_was_killed_is_released_once_the_target_has_every_page(
+    world: World,
+) -> None:
+    params = {"verdict": Verdict.COMMITTED, "copy": "PostCopy", "pagesDone": True}
+    side = world.side(Role.SOURCE, "Released", "Redirected", **params)
+    Path(f"{side.folder}/dump.rc").write_text("1")
+    await source(world).reach(side, "Released", None)
+    assert "release" in world.calls
+
+
 async def test_a_source_that_was_never_sealed_is_taken_from_its_dead_man(world: World) -> None:
     side = world.side(Role.SOURCE, "Redirected", "Frozen", verdict=Verdict.COMMITTED)
     await source(world).reach(side, "Redirected", None)

@@ -88,3 +88,12 @@ def test_cancel_says_when_it_is_too_late(cluster: Cluster, status: Object, said:
     done = call(cluster, "cancel", "web-1")
     assert done.exit_code == 1
     assert said in done.output
+
+
+def test_cancel_takes_back_a_committed_move_that_lost_its_pages(cluster: Cluster) -> None:
+    lost = {"type": "Paging", "status": "True", "reason": "PagesLost", "message": "x"}
+    status = running("Paging", decision="Committed")
+    cluster.seed(MIGRATIONS, migration("web-1", {**status, "conditions": [lost]}))
+    done = call(cluster, "cancel", "web-1")
+    assert done.exit_code == 0
+    assert "was asked to stop" in done.output

@@ -92,3 +92,19 @@ def test_a_cancel_of_a_pod_that_kept_its_name_changes_nothing() -> None:
     world = lost_after_resume("StatefulSet")
     world.cancel = True
     assert advance(without_pages(world, ran=True)).status.decision is Decision.COMMITTED
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_the_source_is_released_on_the_targets_word_that_it_has_every_page(done: bool) -> None:
+    world = lost_after_resume()
+    for _ in range(100):
+        if world.stages[Role.SOURCE] == "Redirected":
+            break
+        world.reconcile()
+    view = world.view()
+    assert view.target is not None
+    facts = {**view.target.facts, "pagesDone": done}
+    step = advance(replace(view, target=replace(view.target, facts=facts), pods={}))
+    release = [item.order for item in step.actions if isinstance(item, OrderAgent)]
+    assert [order.stage for order in release] == (["Released"] if done else ["Resumed"])
+    assert release[0].params.get("pagesDone") is (True if done else None)
