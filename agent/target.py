@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +16,17 @@ from typing import IO, Any
 
 import structlog
 
-from podferry.agent import archive, claims, containers, files, operations, pagemap, pages, uploads
+from podferry.agent import (
+    archive,
+    claims,
+    containers,
+    files,
+    operations,
+    pagemap,
+    pages,
+    room,
+    uploads,
+)
 from podferry.agent.claims import Claim
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError, Refused
@@ -72,12 +81,11 @@ class Target:
                 f"the target is at {observed.stage or 'the beginning'}, ordered to"
                 f" {observed.wanted}; streams are taken only while it is Prepared",
             )
-        read = uploads.reader(side.folder, kind, name)
         if (kind, name) != ("images", EXPECT):
-            return read
+            return uploads.reader(side.ram, kind, name)
 
         def announced(stream: IO[bytes]) -> None:
-            read(stream)
+            room.make(self._node, side, uploads.expected(stream))
             claim = claims.read(self._node, side)
             if claim is not None and claim.held:
                 self._arm(side, claim, containers.read_bundle(self._node.host, claim.bundle))
@@ -85,23 +93,25 @@ class Target:
         return announced
 
     async def _prepare(self, side: Side) -> None:
-        for name in ("images", "streams", "work"):
-            os.makedirs(f"{side.folder}/{name}", mode=0o700, exist_ok=True)
+        await asyncio.to_thread(room.hold, self._node, side)
         self._order_wrapper(side, "hold", lazy=pages.is_lazy(side))
         if not pages.is_lazy(side):
             await pages.start_server(self._node, side, self._taken_ports())
 
-    def _order_wrapper(self, side: Side, action: str, *, lazy: bool) -> None:
-        folder = self._node.folder(side)
+    def _order_wrapper(self, side: Side, action: str, *, lazy: bool, container: str = "") -> None:
+        ram = self._node.ram(side)
         files.write_json(
             f"{side.folder}/restore.json",
             {
                 "action": action,
                 "roles": [claims.role_of(side)],
-                "imagePath": f"{folder}/images",
-                "workPath": f"{folder}/work",
-                "criuConfig": f"{folder}/criu.conf",
+                "containerID": container,
+                "imagePath": f"{ram}/images",
+                "workPath": f"{ram}/work",
+                "criuConfig": f"{self._node.folder(side)}/criu.conf",
                 "lazy": lazy,
+                # A kept name is restored twice, and lazy images hold no pages.
+                "spend": not lazy and not side.params.get("sameName"),
             },
         )
 
@@ -109,9 +119,9 @@ class Target:
         began = time.monotonic()
         if not pages.is_lazy(side):
             await pages.server_finished(side, seconds=10)
-        await asyncio.to_thread(uploads.check_complete, side.folder)
+        await asyncio.to_thread(uploads.check_complete, side.ram)
         if not pages.is_lazy(side):
-            size = await asyncio.to_thread(pagemap.check, f"{side.folder}/images")
+            size = await asyncio.to_thread(pagemap.check, f"{side.ram}/images")
             side.note(pagesBytes=size)
         if pages.is_lazy(side):
             await pages.start_lazy(self._node, side)
@@ -133,7 +143,7 @@ class Target:
         # After a restart of the agent the wrapper may be restoring already: fill nothing then.
         if side.facts.get("restoring") != claim.container_id:
             await self._ready(side, claim)
-        self._order_wrapper(side, "restore", lazy=pages.is_lazy(side))
+        self._order_wrapper(side, "restore", lazy=pages.is_lazy(side), container=claim.container_id)
         restored = await self._wait_restored(side, claim)
         if not operations.cgroup_of(self._node.host, claim.container_id).is_frozen():
             raise AgentError(
@@ -170,7 +180,7 @@ class Target:
     def _fill(self, side: Side, bundle: containers.Bundle) -> None:
         """Unpack the writable layer, volumes and /dev/shm into the held container."""
         volumes = containers.empty_dirs(self._node.host, bundle)
-        for entry in (uploads.manifest(side.folder) or {}).get("streams", []):
+        for entry in (uploads.manifest(side.ram) or {}).get("streams", []):
             kind, _, name = str(entry).partition("/")
             if kind == "rootfs":
                 place = f"{bundle.path}/rootfs"
@@ -181,7 +191,7 @@ class Target:
                     "VolumeMissing",
                     f"the target container mounts no {kind} {name}; its pod must be the source's",
                 )
-            with open(uploads.stream_path(side.folder, kind, name), "rb") as stream:
+            with open(uploads.stream_path(side.ram, kind, name), "rb") as stream:
                 archive.unpack(stream, self._node.local(place), overlay=kind == "rootfs")
 
     async def _wait_restored(self, side: Side, claim: Claim) -> dict[str, Any]:
@@ -196,6 +206,15 @@ class Target:
             if failed is not None and failed.get("containerID") == claim.container_id:
                 self._order_wrapper(side, "refuse", lazy=False)
                 raise AgentError(str(failed.get("reason")), str(failed.get("message")))
+            now = claims.read(self._node, side)
+            if now is not None and now.container_id != claim.container_id:
+                # Its images may be spent, and the new one's files were not filled.
+                self._order_wrapper(side, "hold", lazy=False)
+                raise AgentError(
+                    "RestoreInterrupted",
+                    f"the restore of container {claim.container_id[:12]} ended unseen: the runtime"
+                    f" was killed in it and kubelet made {now.container_id[:12]}",
+                )
             await asyncio.sleep(_POLL)
         self._order_wrapper(side, "refuse", lazy=False)
         raise AgentError(
@@ -296,7 +315,7 @@ class Target:
             await asyncio.to_thread(
                 operations.lower_shield, self._node.host, str(side.facts.get("netns", ""))
             )
-        await asyncio.to_thread(self._clear, side)
+        await asyncio.to_thread(room.release, self._node, side)
 
     async def _forget(self, side: Side) -> None:
         side.note(
@@ -305,7 +324,7 @@ class Target:
         if pages.is_lazy(side):
             await pages.lazy_finished(side)
         await pages.stop(self._node, side)
-        await asyncio.to_thread(self._clear, side)
+        await asyncio.to_thread(room.release, self._node, side)
 
     async def tend(self, sides: list[Side]) -> None:
         """Freeze a target whose pages stopped to arrive: a missing page would read as zeros."""
@@ -316,8 +335,3 @@ class Target:
                 group = operations.cgroup_of(self._node.host, str(side.facts["containerID"]))
                 await asyncio.to_thread(group.freeze)
                 side.note(pagesLost=True)
-
-    @staticmethod
-    def _clear(side: Side) -> None:
-        for name in ("images", "streams", "work"):
-            shutil.rmtree(f"{side.folder}/{name}", ignore_errors=True)
