@@ -199,6 +199,7 @@ class Target:
         role = claims.role_of(side)
         deadline = time.monotonic() + RESTORE_SECONDS
         while time.monotonic() < deadline:
+            now = claims.read(self._node, side)  # first: a wrapper answers before it ends
             restored = claims.restored(side, claim, role)
             if restored is not None:
                 return restored
@@ -206,14 +207,13 @@ class Target:
             if failed is not None and failed.get("containerID") == claim.container_id:
                 self._order_wrapper(side, "refuse", lazy=False)
                 raise AgentError(str(failed.get("reason")), str(failed.get("message")))
-            now = claims.read(self._node, side)
-            if now is not None and now.container_id != claim.container_id:
-                # Its images may be spent, and the new one's files were not filled.
+            if now is None or not now.held or now.container_id != claim.container_id:
+                # Its images may be spent, and the files of another container were not filled.
                 self._order_wrapper(side, "hold", lazy=False)
                 raise AgentError(
                     "RestoreInterrupted",
-                    f"the restore of container {claim.container_id[:12]} ended unseen: the runtime"
-                    f" was killed in it and kubelet made {now.container_id[:12]}",
+                    f"the runtime of container {claim.container_id[:12]} was killed in its restore;"
+                    " nothing of it runs, and the images are not used a second time",
                 )
             await asyncio.sleep(_POLL)
         self._order_wrapper(side, "refuse", lazy=False)
