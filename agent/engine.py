@@ -18,6 +18,7 @@ from podferry.agent import breakpoints, machine, metrics
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.machine import Ruling, SideState
 from podferry.agent.store import Store, check_key
+from podferry.wire import layout
 from podferry.wire.stages import Observed, Order, Progress, Role
 
 log = structlog.get_logger("podferry.agent.engine")
@@ -38,6 +39,11 @@ class Side:
     def order(self) -> Order:
         """The last accepted order, params merged over all orders of the attempt."""
         return self.state.order
+
+    @property
+    def ram(self) -> str:
+        """Where this side's images, staged files and criu's logs lie: never on a disk."""
+        return f"{self.folder}/{layout.RAM}"
 
     @property
     def params(self) -> dict[str, Any]:

@@ -26,6 +26,10 @@ class Node:
         order = side.order
         return layout.side_dir(order.migration, order.attempt, order.role.value, state=self.state)
 
+    def ram(self, side: Side) -> str:
+        """`Side.ram` as the node sees it."""
+        return f"{self.folder(side)}/{layout.RAM}"
+
     def local(self, path: str) -> str:
         """The agent's own path of a node path."""
         return self.host.path(path)

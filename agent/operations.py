@@ -212,8 +212,8 @@ def _spec(node: Node, side: Side, freeze: Freeze) -> dump.DumpSpec:
     return dump.DumpSpec(
         container_id=freeze.container.id,
         folder=folder,
-        images_dir=f"{folder}/images",
-        work_dir=f"{folder}/work",
+        images_dir=f"{node.ram(side)}/images",
+        work_dir=f"{node.ram(side)}/work",
         options=options,
         carrier=carrier,
         serve=where if freeze.lazy else None,

@@ -28,11 +28,12 @@ def is_lazy(side: Side) -> bool:
 async def announce(side: Side, peer: Peer, verdict: Mapping[str, Any]) -> None:
     """Let the target do what it can while the workload still runs: shield, options, room.
 
-    `verdict`: a probe, with residentBytes. Raises AgentError: a peer that cannot be reached now
-    would not be reached in the freeze either.
+    `verdict`: a probe, with residentBytes and fileBytes. Raises AgentError: a peer without room, or
+    one that cannot be reached, would not do in the freeze either.
     """
     size = 0 if is_lazy(side) else int(verdict.get("residentBytes") or 0)
-    await peer.send_expected((side.order.migration, side.order.attempt), size)
+    files = int(verdict.get("fileBytes") or 0)
+    await peer.send_expected((side.order.migration, side.order.attempt), size, files)
 
 
 async def send_all(
@@ -59,8 +60,8 @@ async def send_all(
             ]
             await dumped
             began = time.monotonic()
-            images = image_sizes(f"{side.folder}/images")
-            writer = _images_writer(f"{side.folder}/images", images)
+            images = image_sizes(f"{side.ram}/images")
+            writer = _images_writer(f"{side.ram}/images", images)
             tasks.append(group.create_task(peer.send(key, "images", "dump", writer)))
     except ExceptionGroup as errors:
         first = errors.exceptions[0]

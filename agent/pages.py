@@ -14,7 +14,7 @@ from podferry.agent import node_ports
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
-from podferry.wire import names
+from podferry.wire import layout, names
 
 SECOND = "again"
 """Marker: the memory of a kept name is served for the second time, see `serving`."""
@@ -46,8 +46,7 @@ async def start_server(node: Node, side: Side, taken: set[int]) -> None:
     if _pid(side, "page-server") or _code(side, "page-server") is not None:
         return  # a restarted agent finds it running or done
     port = node_ports.choose_page_port(taken)
-    folder = node.folder(side)
-    argv = ["python3", "-I", "-S", _RECEIVER, "--images-dir", f"{folder}/images"]
+    argv = ["python3", "-I", "-S", _RECEIVER, "--images-dir", f"{node.ram(side)}/images"]
     argv += ["--tls-dir", node.publish_tls(), "--identity", names.AGENT_IDENTITY]
     argv += ["--port", str(port)]
     await _spawn(node, side, argv, "page-server")
@@ -85,16 +84,16 @@ async def start_lazy(node: Node, side: Side) -> None:
     """Start the daemon that fetches pages on fault; returns when its socket is there."""
     if _pid(side, "lazy-pages"):
         return
-    folder = node.folder(side)
     source, port = side.params.get("sourceAddress"), side.params.get("pagePort")
     if not source or not port:
         raise AgentError("BadOrder", "PostCopy needs params sourceAddress and pagePort")
     argv = ["criu", "lazy-pages", "--page-server", "--address", str(source), "--port", str(port)]
-    argv += ["--images-dir", f"{folder}/images", "--work-dir", f"{folder}/work"]
+    ram = node.ram(side)
+    argv += ["--images-dir", f"{ram}/images", "--work-dir", f"{ram}/work"]
     argv += ["-o", "lazy-pages.log", "-v4", *tls_arguments(node.publish_tls())]
     await _spawn(node, side, argv, "lazy-pages")
     for _ in range(1000):
-        if side.has("work/lazy-pages.socket"):
+        if side.has(f"{layout.RAM}/work/lazy-pages.socket"):
             return
         if _code(side, "lazy-pages") is not None:
             break
@@ -186,7 +185,7 @@ def _number(path: str) -> int | None:
 
 
 def _tail(side: Side, name: str) -> str:
-    for path in (f"{side.folder}/work/{name}.log", f"{side.folder}/{name}.out"):
+    for path in (f"{side.ram}/work/{name}.log", f"{side.folder}/{name}.out"):
         with contextlib.suppress(FileNotFoundError):
             lines = Path(path).read_text(encoding="utf-8", errors="replace").strip().splitlines()
             if lines:

@@ -36,7 +36,7 @@ def serve_again(node: Node, side: Side, freeze: Freeze) -> float:
     """
     if not side.has(_AGAIN):
         operations.end_dump(node, side)
-        _forget(side, "dump.pid", "dump.rc", "dump.out", "status")
+        _forget(side.folder, "dump.pid", "dump.rc", "dump.out", "status")
         files.write_text(f"{side.folder}/{_AGAIN}", "")
     return operations.dump_paused(node, side, freeze)
 
@@ -45,8 +45,8 @@ async def fetch_again(node: Node, side: Side) -> None:
     """At the target, the rehearsal killed: fetch from the second serving. Safe to repeat."""
     if not side.has(_AGAIN):
         await pages.stop(node, side)
-        names = [f"lazy-pages.{kind}" for kind in ("pid", "rc", "out")]
-        _forget(side, *names, "work/lazy-pages.socket")
+        _forget(side.folder, *(f"lazy-pages.{kind}" for kind in ("pid", "rc", "out")))
+        _forget(side.ram, "work/lazy-pages.socket")
         files.write_text(f"{side.folder}/{_AGAIN}", "")
     if pages.lazy_code(side):
         raise AgentError(
@@ -57,7 +57,7 @@ async def fetch_again(node: Node, side: Side) -> None:
     await pages.start_lazy(node, side)
 
 
-def _forget(side: Side, *entries: str) -> None:
+def _forget(folder: str, *entries: str) -> None:
     for name in entries:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{side.folder}/{name}")
+            os.unlink(f"{folder}/{name}")

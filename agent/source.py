@@ -7,8 +7,6 @@ verdict RolledBack, or release one without verdict Committed.
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import ssl
 import time
 from collections.abc import Callable
@@ -16,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from podferry.agent import containers, node_ports, operations, outgoing, serving
+from podferry.agent import containers, node_ports, operations, outgoing, room, serving
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
@@ -80,8 +78,7 @@ class Source:
         return facts
 
     async def _prepare(self, side: Side) -> None:
-        os.makedirs(f"{side.folder}/images", mode=0o700, exist_ok=True)
-        os.makedirs(f"{side.folder}/work", mode=0o700, exist_ok=True)
+        await asyncio.to_thread(room.hold, self._node, side)
         found = await asyncio.to_thread(
             containers.find, self._node.host, str(side.params.get("containerID", ""))
         )
@@ -209,7 +206,7 @@ class Source:
         if outgoing.is_lazy(side) and not side.params.get("pagesDone"):
             await self._pages_fetched(side)
         await asyncio.to_thread(operations.release, self._node, side)
-        await asyncio.to_thread(self._clear, side)
+        await asyncio.to_thread(room.release, self._node, side)
 
     async def _pages_fetched(self, side: Side) -> None:
         """PostCopy, and nobody says that the target has every page: then by our criu's end.
@@ -243,7 +240,7 @@ class Source:
             await asyncio.to_thread(operations.thaw_source, self._node, side)
         if previous is not None:
             await self._end_freeze(side, previous)
-        await asyncio.to_thread(self._clear, side)
+        await asyncio.to_thread(room.release, self._node, side)
 
     async def _end_freeze(self, side: Side, previous: asyncio.Task[None]) -> None:
         """See a freeze that is going on to its end; it may pause or dump again until then."""
@@ -264,8 +261,3 @@ class Source:
                 log.warning("the dead-man thawed this source", migration=side.order.migration)
                 await asyncio.to_thread(operations.thaw_source, self._node, side)
                 side.note(deadManFired=True)
-
-    @staticmethod
-    def _clear(side: Side) -> None:
-        for name in ("images", "work"):
-            shutil.rmtree(f"{side.folder}/{name}", ignore_errors=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from podferry.agent import (
     operations,
     pagemap,
     pages,
+    room,
     serving,
     uploads,
 )
@@ -84,12 +84,11 @@ class Target:
                 f"the target is at {observed.stage or 'the beginning'}, ordered to"
                 f" {observed.wanted}; streams are taken only while it is Prepared",
             )
-        read = uploads.reader(side.folder, kind, name)
         if (kind, name) != ("images", EXPECT):
-            return read
+            return uploads.reader(side.ram, kind, name)
 
         def announced(stream: IO[bytes]) -> None:
-            read(stream)
+            room.make(self._node, side, uploads.expected(stream))
             claim = claims.read(self._node, side)
             if claim is not None and claim.held:
                 self._arm(side, claim, containers.read_bundle(self._node.host, claim.bundle))
@@ -97,23 +96,25 @@ class Target:
         return announced
 
     async def _prepare(self, side: Side) -> None:
-        for name in ("images", "streams", "work"):
-            os.makedirs(f"{side.folder}/{name}", mode=0o700, exist_ok=True)
+        await asyncio.to_thread(room.hold, self._node, side)
         self._order_wrapper(side, "hold", lazy=pages.is_lazy(side))
         if not pages.is_lazy(side):
             await pages.start_server(self._node, side, self._taken_ports())
 
-    def _order_wrapper(self, side: Side, action: str, *, lazy: bool) -> None:
-        folder = self._node.folder(side)
+    def _order_wrapper(self, side: Side, action: str, *, lazy: bool, container: str = "") -> None:
+        ram = self._node.ram(side)
         files.write_json(
             f"{side.folder}/restore.json",
             {
                 "action": action,
                 "roles": [claims.role_of(side)],
-                "imagePath": f"{folder}/images",
-                "workPath": f"{folder}/work",
-                "criuConfig": f"{folder}/criu.conf",
+                "containerID": container,
+                "imagePath": f"{ram}/images",
+                "workPath": f"{ram}/work",
+                "criuConfig": f"{self._node.folder(side)}/criu.conf",
                 "lazy": lazy,
+                # A kept name is restored twice, and lazy images hold no pages.
+                "spend": not lazy and not side.params.get("sameName"),
             },
         )
 
@@ -121,9 +122,9 @@ class Target:
         began = time.monotonic()
         if not pages.is_lazy(side):
             await pages.server_finished(side, seconds=10)
-        await asyncio.to_thread(uploads.check_complete, side.folder)
+        await asyncio.to_thread(uploads.check_complete, side.ram)
         if not pages.is_lazy(side):
-            size = await asyncio.to_thread(pagemap.check, f"{side.folder}/images")
+            size = await asyncio.to_thread(pagemap.check, f"{side.ram}/images")
             side.note(pagesBytes=size)
         if pages.is_lazy(side):
             await pages.start_lazy(self._node, side)
@@ -145,7 +146,7 @@ class Target:
         # After a restart of the agent the wrapper may be restoring already: fill nothing then.
         if side.facts.get("restoring") != claim.container_id:
             await self._ready(side, claim)
-        self._order_wrapper(side, "restore", lazy=pages.is_lazy(side))
+        self._order_wrapper(side, "restore", lazy=pages.is_lazy(side), container=claim.container_id)
         restored = await self._wait_restored(side, claim)
         if not operations.cgroup_of(self._node.host, claim.container_id).is_frozen():
             raise AgentError(
@@ -153,11 +154,6 @@ class Target:
                 "the restored container is not frozen; it may have run and must be destroyed",
             )
         side.note(restoreSeconds=restored.get("seconds"), initPID=restored.get("initPID"))
-
-    def _holds(self, side: Side, claim: Claim) -> bool:
-        """Whether the wrapper that claimed this very container still runs."""
-        now = claims.read(self._node, side)
-        return now is not None and now.held and now.container_id == claim.container_id
 
     @staticmethod
     def _is_there(side: Side, claim: Claim) -> bool:
@@ -187,7 +183,7 @@ class Target:
     def _fill(self, side: Side, bundle: containers.Bundle) -> None:
         """Unpack the writable layer, volumes and /dev/shm into the held container."""
         volumes = containers.empty_dirs(self._node.host, bundle)
-        for entry in (uploads.manifest(side.folder) or {}).get("streams", []):
+        for entry in (uploads.manifest(side.ram) or {}).get("streams", []):
             kind, _, name = str(entry).partition("/")
             if kind == "rootfs":
                 place = f"{bundle.path}/rootfs"
@@ -198,14 +194,15 @@ class Target:
                     "VolumeMissing",
                     f"the target container mounts no {kind} {name}; its pod must be the source's",
                 )
-            with open(uploads.stream_path(side.folder, kind, name), "rb") as stream:
+            with open(uploads.stream_path(side.ram, kind, name), "rb") as stream:
                 archive.unpack(stream, self._node.local(place), overlay=kind == "rootfs")
 
     async def _wait_restored(self, side: Side, claim: Claim) -> dict[str, Any]:
         """The wrapper's answer for the claimed container."""
-        role, held = claims.role_of(side), True
+        role = claims.role_of(side)
         deadline = time.monotonic() + RESTORE_SECONDS
         while time.monotonic() < deadline:
+            now = claims.read(self._node, side)  # first: a wrapper answers before it ends
             restored = claims.restored(side, claim, role)
             if restored is not None:
                 return restored
@@ -213,14 +210,14 @@ class Target:
             if failed is not None and failed.get("containerID") == claim.container_id:
                 self._order_wrapper(side, "refuse", lazy=False)
                 raise AgentError(str(failed.get("reason")), str(failed.get("message")))
-            if not (held or self._holds(side, claim)):
-                self._order_wrapper(side, "refuse", lazy=False)
+            if now is None or not now.held or now.container_id != claim.container_id:
+                # Its images may be spent, and the files of another container were not filled.
+                self._order_wrapper(side, "hold", lazy=False)
                 raise AgentError(
-                    "WrapperGone",
-                    f"the create of container {claim.container_id[:12]} ended before it was"
-                    " restored, as when kubelet or containerd restarts; see their logs",
+                    "RestoreInterrupted",
+                    f"the runtime of container {claim.container_id[:12]} was killed in its restore;"
+                    " nothing of it runs, and the images are not used a second time",
                 )
-            held = self._holds(side, claim)
             await asyncio.sleep(_POLL)
         self._order_wrapper(side, "refuse", lazy=False)
         raise AgentError(
@@ -331,7 +328,7 @@ class Target:
             await asyncio.to_thread(
                 operations.lower_shield, self._node.host, str(side.facts.get("netns", ""))
             )
-        await asyncio.to_thread(self._clear, side)
+        await asyncio.to_thread(room.release, self._node, side)
 
     async def _forget(self, side: Side) -> None:
         side.note(
@@ -340,7 +337,7 @@ class Target:
         if pages.is_lazy(side):
             await pages.lazy_finished(side)
         await pages.stop(self._node, side)
-        await asyncio.to_thread(self._clear, side)
+        await asyncio.to_thread(room.release, self._node, side)
 
     async def tend(self, sides: list[Side]) -> None:
         """Freeze a target whose pages stopped to arrive: a missing page would read as zeros."""
@@ -351,8 +348,3 @@ class Target:
                 group = operations.cgroup_of(self._node.host, str(side.facts["containerID"]))
                 await asyncio.to_thread(group.freeze)
                 side.note(frozenForPages=True)
-
-    @staticmethod
-    def _clear(side: Side) -> None:
-        for name in ("images", "streams", "work"):
-            shutil.rmtree(f"{side.folder}/{name}", ignore_errors=True)

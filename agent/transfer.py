@@ -29,7 +29,7 @@ from podferry.wire import agent_api, names
 T = TypeVar("T")
 _CHUNK = 1 << 20
 EXPECT = "expect"
-"""Name of the `images` stream that comes before the freeze: {"bytes"}, room to make ready."""
+"""Name of the `images` stream that comes before the freeze: {"bytes", "fileBytes"}."""
 MANIFEST = "manifest"
 """Name of the `images` stream that is sent last: one JSON file with every name and size."""
 
@@ -96,9 +96,9 @@ class Peer:
         metrics.transferred.labels(kind, "out").inc(counted)
         return Sent(kind, name, counted, time.monotonic() - began)
 
-    async def send_expected(self, key: tuple[str, int], size: int) -> Sent:
-        """Tell the target how much memory will come; it has room ready when this returns."""
-        return await self._send_json(key, EXPECT, {"bytes": size})
+    async def send_expected(self, key: tuple[str, int], size: int, file_bytes: int) -> Sent:
+        """Tell the target what will come; it has room for it when this returns."""
+        return await self._send_json(key, EXPECT, {"bytes": size, "fileBytes": file_bytes})
 
     async def send_manifest(self, key: tuple[str, int], manifest: Mapping[str, Any]) -> Sent:
         """Tell the target that everything was sent, with names and sizes."""
@@ -119,14 +119,22 @@ class Peer:
             answer = await self._session.put(url, data=body, server_hostname=names.AGENT_IDENTITY)
             async with answer:
                 if answer.status != 200:
-                    text = (await answer.text())[:500]
-                    raise AgentError("TransferRefused", f"{url} answered {answer.status}: {text}")
+                    raise _refusal(url, answer.status, await answer.text())
         except (aiohttp.ClientError, TimeoutError) as error:
             raise AgentError(
                 "TransferFailed",
                 f"sending to {url} failed: {type(error).__name__}: {error}; check that the target"
                 f" node's agent runs and that TCP port {names.AGENT_PORT} is open between nodes",
             ) from error
+
+
+def _refusal(url: str, status: int, text: str) -> AgentError:
+    """The peer's own reason and words where it failed (500); else that it refused."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        said = json.loads(text)
+        if status == 500:
+            return AgentError(str(said["reason"]), str(said["message"]))
+    return AgentError("TransferRefused", f"{url} answered {status}: {text[:500]}")
 
 
 async def receive(content: StreamReader, kind: str, read: Callable[[IO[bytes]], T]) -> T:

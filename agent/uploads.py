@@ -1,11 +1,11 @@
 """What the target keeps of the source's streams, and whether it is complete.
 
-Owns: images/, streams/*.tar and manifest.json of a target. Never does: unpack into a container.
+Owns: images/, streams/*.tar and manifest.json of a target, all of them in memory (`Side.ram`, the
+`folder` of these functions). Never does: unpack into a container.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -15,10 +15,9 @@ from typing import IO, Any
 
 from podferry.agent import archive, files, tar_stream
 from podferry.agent.errors import AgentError
-from podferry.agent.transfer import EXPECT, MANIFEST
-from podferry.runtime_wrapper.page_receiver import CHUNK, READY
+from podferry.agent.room import Expected
+from podferry.agent.transfer import MANIFEST
 
-_PAGE = os.sysconf("SC_PAGESIZE")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
@@ -31,8 +30,6 @@ def reader(folder: str, kind: str, name: str) -> Callable[[IO[bytes]], object]:
     """What to do with the bytes of one upload."""
     if kind == "images" and name == MANIFEST:
         return lambda stream: _take_manifest(stream, folder)
-    if kind == "images" and name == EXPECT:
-        return lambda stream: make_ready(folder, _expected(_json(stream)))
     if kind == "images":
         return lambda stream: archive.unpack_flat(stream, f"{folder}/images")
     return lambda stream: _keep(stream, stream_path(folder, kind, name))
@@ -59,11 +56,14 @@ def _is_stream(entry: object) -> bool:
     return kind in ("rootfs", "volume", "shm") and bool(_NAME.fullmatch(name))
 
 
-def _expected(value: dict[str, Any]) -> int:
-    size = value.get("bytes", 0)
-    if type(size) is not int or not 0 <= size < 1 << 63:
-        raise tar_stream.ArchiveError(f"{str(size)[:40]!r} is no number of bytes to expect")
-    return size
+def expected(stream: IO[bytes]) -> Expected:
+    """What the source announces before the freeze. Raises ArchiveError."""
+    value = _json(stream)
+    sizes = [value.get(key, 0) for key in ("bytes", "fileBytes")]
+    for size in sizes:
+        if type(size) is not int or not 0 <= size < 1 << 63:
+            raise tar_stream.ArchiveError(f"{str(size)[:40]!r} is no number of bytes to expect")
+    return Expected(*sizes)
 
 
 def _json(stream: IO[bytes]) -> dict[str, Any]:
@@ -79,45 +79,6 @@ def _json(stream: IO[bytes]) -> dict[str, Any]:
                 f"the stream holds {type(value).__name__}, no JSON object"
             )
         return value
-
-
-def make_ready(folder: str, size: int) -> int:
-    """Make a file of `size` bytes whose pages are in memory, for the receiver to write over.
-
-    Making those pages is most of the cost of a new file, and it would lie in the freeze. Nothing
-    depends on it: without room there is no file and the receiver makes its own. Returns the bytes
-    that were made ready: half of the free memory, of the free disk and of what may be dirty before
-    the kernel starts to write, at most. More than that would be written to the disk twice, and the
-    second time within the freeze (docs/decisions/0006).
-    """
-    if size <= 0:
-        return 0
-    path = f"{folder}/images/{READY}"
-    size = min(size, _free_bytes(f"{folder}/images") // 2)
-    zeros = bytes(CHUNK)
-    try:
-        with open(path, "wb", buffering=0, opener=_private) as out:
-            for offset in range(0, size, CHUNK):
-                out.write(zeros[: min(CHUNK, size - offset)])
-    except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        return 0
-    return size
-
-
-def _free_bytes(folder: str) -> int:
-    disk = os.statvfs(folder)
-    with open("/proc/meminfo", encoding="ascii") as source:
-        memory = next(int(line.split()[1]) for line in source if line.startswith("MemAvailable"))
-    with open("/proc/vmstat", encoding="ascii") as source:
-        pages = {name: int(value) for name, value in (line.split() for line in source)}
-    calm = pages["nr_dirty_background_threshold"] - pages["nr_dirty"] - pages["nr_writeback"]
-    return min(disk.f_bavail * disk.f_frsize, memory * 1024, max(0, calm) * _PAGE)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def manifest(folder: str) -> dict[str, Any] | None:

@@ -114,12 +114,12 @@ def restore(call, annotations, argv, order):
              + order)
     lock = open(os.path.join(folder, "claim-%s.lock" % role), "a")
     wait_for(lambda: try_lock(lock), deadline, "another create of this attempt still runs")
-    wanted(folder, role, pod)  # refuses before an earlier container is ended that may have run
+    wanted(folder, role, pod, call.id)  # refuses before an earlier container is ended that may have run
     end_earlier(folder, role, call)
     write(folder, "claim-%s.json" % role, {
         "containerID": call.id, "podUID": pod, "bundle": call.bundle, "wrapperPID": os.getpid(),
         "bootID": boot_id(), "at": time.time(), "cgroup": group_of(call.bundle)})
-    plan = wait_for(lambda: wanted(folder, role, pod), deadline,
+    plan = wait_for(lambda: wanted(folder, role, pod, call.id), deadline,
                     "the order to restore did not come within %d s; kubelet tries again"
                     % CREATE_HOLD_SECONDS)
     if plan["action"] == "plain":
@@ -133,8 +133,8 @@ def may_create_plainly(folder, pod):
     return bool(resumed) and bool(pod) and resumed.get("podUID") == pod
 
 
-def wanted(folder, role, pod):
-    """The agent's plan once it is for us; None while it says hold."""
+def wanted(folder, role, pod, identity):
+    """The agent's plan once it is for this very container; None while it says hold."""
     if os.path.exists(os.path.join(folder, "ABORTED")):
         raise Refused("this move was rolled back; the workload runs on its source node")
     for name in ("RESUMED", "RESUMING"):
@@ -148,13 +148,20 @@ def wanted(folder, role, pod):
     plan = read(folder, "restore.json") or {}
     if plan.get("action") == "refuse":
         raise Refused("the agent refuses this restore; see the Migration's conditions")
-    if plan.get("action") == "restore" and role in plan.get("roles", ()):
+    if (plan.get("action") == "restore" and role in plan.get("roles", ())
+            and plan.get("containerID") == identity):
         return plan
     return None
 
 
 def restore_once(call, folder, role, pod, plan):
     """runc restore, frozen; on any failure nothing of it is left."""
+    if plan.get("spend") and not spend(plan["imagePath"]):
+        message = ("these images are gone, or a restore of them began before and took pages out, so"
+                   " that a second one would read zeros. The source still has its memory")
+        write(folder, "failed-%s.json" % role, {
+            "containerID": call.id, "podUID": pod, "reason": "ImagesSpent", "message": message})
+        raise Refused(message)
     set_config(call.bundle, own_config(call.id, plan["criuConfig"]))
     runc = os.environ.get("PODFERRY_RUNC") or "runc"
     command = [runc, *call.globals, "restore", "--detach", "--image-path", plan["imagePath"],
@@ -165,6 +172,8 @@ def restore_once(call, folder, role, pod, plan):
             command += [flag, call.flags[flag]]
     if plan.get("lazy"):
         command.append("--lazy-pages")
+    if plan.get("spend"):
+        command.append("--auto-dedup")
     command.append(call.id)
     began = time.monotonic()
     done = guard(group_of(call.bundle))
@@ -186,6 +195,19 @@ def restore_once(call, folder, role, pod, plan):
     write(folder, "failed-%s.json" % role, {
         "containerID": call.id, "podUID": pod, "reason": reason, "message": message})
     raise Refused("restore failed: " + message)
+
+
+def spend(images):
+    """Mark these images as used up, before criu gives back their first page. False if they are,
+    or cannot be marked.
+
+    The mark lies in the images' own file system: it lives exactly as long as they do.
+    """
+    try:
+        os.close(os.open(images + "/SPENT", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError:
+        return False
+    return True
 
 
 def guard(group):

@@ -14,8 +14,9 @@ from podferry.agent.installer import containerd, preflight
 from podferry.agent.installer.containerd import Containerd
 from podferry.agent.installer.placing import Part, Placing
 from podferry.agent.installer.preflight import Item
+from podferry.agent.ops import ram
 from podferry.agent.ops.host import Host
-from podferry.wire import names
+from podferry.wire import layout, names
 
 _BUNDLES = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
 _HANDLER = f"handler {names.RUNTIME_CLASS}"
@@ -78,6 +79,7 @@ class Installer:
                     " first, or use --force",
                 )
             ]
+        self._release_images()
         files = self._placing.files()
         if not files:
             return [Item("wrapper", "ok", "nothing of podferry is installed")]
@@ -148,6 +150,14 @@ class Installer:
         way = self._service.restart()
         self._placing.set_restart(False)
         return way
+
+    def _release_images(self) -> None:
+        """Memory that attempts which nobody ended still hold; their folders stay to be read."""
+        attempts = Path(self._host.path(f"{names.STATE_DIR}/attempts"))
+        for place in attempts.glob(f"*/*/{layout.RAM}"):
+            path = f"{names.STATE_DIR}/attempts/{place.relative_to(attempts)}"
+            with contextlib.suppress(OSError, ram.RamFailed):
+                ram.release(self._host, path)
 
     def _users(self) -> list[str]:
         """Containers whose shim calls our wrapper."""

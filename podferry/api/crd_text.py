@@ -39,9 +39,9 @@ DESCRIPTIONS: dict[str, str] = {
         "Strategies to try next, in order. Refused with NotSupportedYet unless empty."
     ),
     "MigrationSpec.cancel": (
-        "Set to true to roll back; has no effect once the move is committed, but for a PostCopy that"
-        " lost its pages (condition Paging, reason PagesLost). The only field of the spec that may be"
-        " changed, and only to true."
+        "Set to true to roll back; has no effect once the move is committed, but for a PostCopy"
+        " that lost its pages (condition Paging, reason PagesLost). The only field of the spec that"
+        " may be changed, and only to true."
     ),
     "ConditionStatus.type": "Which condition.",
     "ConditionStatus.status": "True, False or Unknown.",

@@ -4,7 +4,8 @@ PUT  /v1/attempts/{uid}/{attempt}/{role}?wait=S   Order -> Observed   controller
 GET  /v1/attempts/{uid}/{attempt}/{role}           -> Observed
 PUT  /v1/attempts/{uid}/{attempt}/files/{kind}/{name}  tar stream   peer agent only;
      kind: images | rootfs | volume | shm; 409 once the target is rehearsed. images/expect comes
-     before the freeze (one JSON file, {"bytes"}: memory to make room for), images/manifest last
+     before the freeze (one JSON file, {"bytes", "fileBytes"}: memory and files to take room for;
+     500 TargetShortOfMemory if there is none), images/manifest last
 POST /v1/probe   {"podUID", "container", "containerID"} -> Probe      controller
 GET  /v1/node                                      -> Node facts      controller
 Errors: {"reason", "message"} with 400, 403, 404, 409 or 500.

@@ -1,21 +1,26 @@
 """Files by which agent and wrapper talk on one node. Paths only; no I/O.
 
 Attempt folder: <state>/attempts/<uid>.<attempt>/
-  source/  order.json observed.json FATE (sealed|thawed, O_EXCL) dump.pid dump.rc images/
-  target/  order.json observed.json images/ criu.conf
+  source/  order.json observed.json FATE (sealed|thawed, O_EXCL) dump.pid dump.rc ram/
+  target/  order.json observed.json criu.conf ram/
            restore.json  written by the agent: {"action": "hold|restore|refuse|plain",
-                         "roles": [...], "imagePath", "workPath", "criuConfig", "lazy": bool}
+                         "roles": [...], "containerID": whom a restore is for, "imagePath",
+                         "workPath", "criuConfig", "lazy": bool, "spend": bool}
            claim-<role>.json  written by the wrapper under flock of claim-<role>.lock:
                          {"containerID", "podUID", "bundle", "wrapperPID", "bootID", "at",
                          "cgroup": [folder, is v2]}
            restored-<role>.json  written by the wrapper: {"containerID", "podUID", "initPID",
                          "seconds"}; failed-<role>.json: {"containerID", "reason", "message"}
            RESUMING, RESUMED, ABORTED: {"podUID", "containerID", "at"}, fsynced by the agent
+  */ram/   a file system in memory: images/ streams/ work/ (criu's logs), and of a target
+           manifest.json. images/SPENT, O_EXCL, by the wrapper: a restore with "spend" began, which
+           takes the pages out of the images; a second one would read zeros and is refused
 Rules of the wrapper for a container whose pod carries the restore annotation:
   RESUMED names this pod uid     -> plain create (a container restart after a move)
   ABORTED, or action refuse      -> exit 1, the reason on stderr and in runc's --log
   no attempt folder, action hold -> hold, at most CREATE_HOLD_SECONDS, then exit 1
-  action restore, role allowed   -> restore once per container id, leave it frozen, exit 0
+  action restore, role allowed,
+  containerID is this one        -> restore, leave it frozen, exit 0; SPENT exists: exit 1
 Persistent: <state>/blocked/<pod uid>: no container of that pod is created any more. Written before
 a source is frozen, removed by a thaw: kubelet would otherwise restart the killed source beside the
 running target. It goes with the pod's folder.
@@ -27,6 +32,9 @@ appended to the file); <run>/restored/<container id>: `start` answers 0 and does
 from __future__ import annotations
 
 from podferry.wire import names
+
+RAM = "ram"
+"""In the folder of a side: a file system in memory of its own, gone with the attempt."""
 
 
 def attempt_dir(migration: str, attempt: int, *, state: str = names.STATE_DIR) -> str:

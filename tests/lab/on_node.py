@@ -93,8 +93,8 @@ def left_over(cluster: Cluster, node: str, migration: dict[str, Any], pod_uid: s
     """What one ended attempt still holds on a node: files, markers, criu, nft tables, freezers."""
     uid = migration["metadata"]["uid"]
     script = (
-        f"ls -d /var/lib/podferry/attempts/{uid}.1/*/images /var/lib/podferry/attempts/{uid}.1/*/"
-        "streams 2>/dev/null;"
+        f"ls -d /var/lib/podferry/attempts/{uid}.1/*/ram 2>/dev/null;"
+        f" grep -F /attempts/{uid}.1/ /proc/mounts;"
         f" ls /var/lib/podferry/blocked 2>/dev/null | grep {pod_uid}; ls /run/podferry/hold;"
         " pgrep -a criu;"
         " for n in /run/netns/* /var/run/netns/*; do [ -e $n ] || continue;"

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 # Waits for this migration's images and takes one away before they are used.
 SPOIL = """
 for i in $(seq 3000); do
-  for f in /var/lib/podferry/attempts/{uid}.1/target/images/core-*.img; do
+  for f in /var/lib/podferry/attempts/{uid}.1/target/ram/images/core-*.img; do
     [ -e "$f" ] && rm -f "$f" && exit 0
   done
   sleep 0.005

@@ -130,7 +130,8 @@ def upload(rng: random.Random) -> None:
         tar.addfile(info, io.BytesIO(text))
     data = damaged(rng, out.getvalue())
     with guarded() as folder, contextlib.suppress(*DECLARED):
-        uploads.reader(str(folder), "images", rng.choice(["manifest", "expect"]))(io.BytesIO(data))
+        take = rng.choice([uploads.reader(str(folder), "images", "manifest"), uploads.expected])
+        take(io.BytesIO(data))
         uploads.check_complete(str(folder))
 
 

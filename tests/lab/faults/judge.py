@@ -14,8 +14,7 @@ SETTLE_SECONDS = 10.0
 """For what ends by itself right after a move: killed tasks, pods on their way out."""
 OURS = ("page_receiver.py", "page_sender.py", "podferry-deadman", "wrapper.py", "podferry-detached")
 _LEFT = r"""
-ls -d /var/lib/podferry/attempts/*/*/images /var/lib/podferry/attempts/*/*/streams 2>/dev/null
-ls -d /var/lib/podferry/attempts/*/*/work 2>/dev/null
+ls -d /var/lib/podferry/attempts/*/*/ram 2>/dev/null
 ls -d /run/podferry/hold/* 2>/dev/null
 states=$(find /sys/fs/cgroup/freezer -name freezer.state 2>/dev/null)
 for f in $(grep -LF THAWED $states /dev/null); do

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from podferry.agent import files, operations
+from podferry.agent import files, operations, room
 from podferry.agent.engine import Side
 from podferry.agent.machine import SideState
 from podferry.agent.node import Node
@@ -70,6 +71,8 @@ class World:
         patch.setattr(operations, "thaw_cgroup", self._thaw)
         patch.setattr(operations, "thaw_source", self._thaw)
         patch.setattr(operations, "kill_container", self._kill)
+        patch.setattr(room, "hold", self._hold_room)
+        patch.setattr(room, "release", lambda _node, side: shutil.rmtree(side.ram, True))
         self.side_folder: Path = path
 
     def _record(self, name: str) -> Any:
@@ -82,6 +85,11 @@ class World:
     def _hand_over(self, *_arguments: object) -> dict[str, Any]:
         self.calls.append("hand_over_connections")
         return {"connectionsReset": 2, "forwardedTo": "192.0.2.9"}
+
+    @staticmethod
+    def _hold_room(_node: Node, side: Side, _size: int = 0) -> None:
+        for name in ("images", "streams", "work"):
+            os.makedirs(f"{side.ram}/{name}", exist_ok=True)
 
     def marks(self) -> str:
         found = sorted({"RESUMING", "RESUMED", "ABORTED"} & set(os.listdir(self.side_folder)))

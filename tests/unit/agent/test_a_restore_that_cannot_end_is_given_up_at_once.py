@@ -22,12 +22,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 def rehearsing(world: World) -> tuple[Target, asyncio.Task[None]]:
     side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
     world.claim(side)
-    images = Path(side.folder) / "images"
-    images.mkdir()
+    images = Path(side.ram) / "images"
+    images.mkdir(parents=True)
     header = (2).to_bytes(4, "little") + bytes([8, 7])
     (images / "pagemap-1.img").write_bytes(bytes(8) + header)
     Path(f"{side.folder}/page-server.rc").write_text("0")
-    files.write_json(f"{side.folder}/manifest.json", {"images": {}, "streams": []})
+    files.write_json(f"{side.ram}/manifest.json", {"images": {}, "streams": []})
     role = target(world)
     return role, asyncio.create_task(role.reach(side, "Rehearsed", None))
 
@@ -37,7 +37,7 @@ async def test_a_wrapper_that_dies_in_its_restore_ends_the_rehearsal(world: Worl
     await asyncio.wait([rehearsal], timeout=0.1)
     assert not rehearsal.done()
     (world.wrapper / "stat").write_text("99 (python3) Z 1")
-    with pytest.raises(AgentError, match="WrapperGone"):
+    with pytest.raises(AgentError, match="RestoreInterrupted"):
         await asyncio.wait_for(rehearsal, timeout=5)
 
 

@@ -34,7 +34,7 @@ def test_the_announcement_of_the_source_raises_the_shield(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     side = world.side(Role.TARGET, "Prepared", "Prepared")
-    (Path(side.folder) / "images").mkdir(parents=True, exist_ok=True)
+    (Path(side.ram) / "images").mkdir(parents=True, exist_ok=True)
     world.claim(side)
     bundle = type("B", (), {"network_namespace": "/proc/1/ns/net", "path": "/b"})()
     monkeypatch.setattr(containers, "read_bundle", lambda _host, _path: bundle)

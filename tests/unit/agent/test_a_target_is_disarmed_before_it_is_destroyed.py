@@ -24,8 +24,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 async def test_its_frozen_tasks_and_images_stay(world: World) -> None:
     side = world.side(Role.TARGET, "Disarmed", "Rehearsed", verdict=Verdict.ROLLED_BACK)
     world.claim(side)
-    images = Path(side.folder) / "images"
-    images.mkdir()
+    images = Path(side.ram) / "images"
+    images.mkdir(parents=True)
     await target(world).reach(side, "Disarmed", None)
     assert world.calls == []
     assert images.exists()

@@ -54,9 +54,10 @@ def _source(world: World) -> Side:
 
 def _target(world: World) -> Side:
     side = world.side(Role.TARGET, "Resumed", "Rehearsed", copy="PostCopy", sameName=True)
-    os.makedirs(f"{side.folder}/work")
-    for name in ("lazy-pages.pid", "lazy-pages.rc", "work/lazy-pages.socket"):
+    os.makedirs(f"{side.ram}/work")
+    for name in ("lazy-pages.pid", "lazy-pages.rc"):
         Path(f"{side.folder}/{name}").write_text("1")
+    Path(f"{side.ram}/work/lazy-pages.socket").touch()
     return side
 
 

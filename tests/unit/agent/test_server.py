@@ -31,8 +31,8 @@ class Nothing:
     """A handler that reaches every stage at once."""
 
     async def reach(self, side: Side, stage: str, previous: asyncio.Task[None] | None) -> None:
-        (Path(side.folder) / "images").mkdir(exist_ok=True)
-        (Path(side.folder) / "streams").mkdir(exist_ok=True)
+        for name in ("images", "streams"):
+            (Path(side.ram) / name).mkdir(parents=True, exist_ok=True)
 
     async def live_facts(self, side: Side) -> dict[str, Any]:
         return {}
@@ -48,7 +48,7 @@ class Services:
     def upload(self, side: Side, kind: str, name: str) -> Callable[[IO[bytes]], object]:
         if side.state.observed.stage != "Prepared":
             raise Refused("NotReceiving", "rehearsed")
-        return uploads.reader(side.folder, kind, name)
+        return uploads.reader(side.ram, kind, name)
 
 
 class Agent:
@@ -246,7 +246,7 @@ async def test_images_and_folders_arrive_whole(agent: Agent, tmp_path: Path) -> 
     await peer.send((UID, 1), "images", "dump", images)
     await peer.send((UID, 1), "rootfs", "upper", lambda out: archive.pack(str(upper), out))
     await peer.send_manifest((UID, 1), {"images": {"core-1.img": 4}, "streams": ["rootfs/upper"]})
-    folder = agent.engine.get(UID, 1, Role.TARGET).folder
+    folder = agent.engine.get(UID, 1, Role.TARGET).ram
     assert uploads.check_complete(folder)["streams"] == ["rootfs/upper"]
     target = tmp_path / "target"
     target.mkdir()
@@ -265,7 +265,7 @@ async def test_a_producer_that_breaks_leaves_no_stream(agent: Agent) -> None:
 
     with pytest.raises((archive.ArchiveError, AgentError)):
         await peer.send((UID, 1), "rootfs", "upper", broken)
-    folder = agent.engine.get(UID, 1, Role.TARGET).folder
+    folder = agent.engine.get(UID, 1, Role.TARGET).ram
     assert not Path(uploads.stream_path(folder, "rootfs", "upper")).exists()
 
 
@@ -286,7 +286,7 @@ async def test_a_missing_image_is_named(agent: Agent) -> None:
     peer = agent.peer()
     await peer.send_manifest((UID, 1), {"images": {"core-1.img": 4}, "streams": []})
     with pytest.raises(AgentError, match=r"core-1\.img has 0 bytes"):
-        uploads.check_complete(agent.engine.get(UID, 1, Role.TARGET).folder)
+        uploads.check_complete(agent.engine.get(UID, 1, Role.TARGET).ram)
 
 
 async def test_a_renewed_certificate_is_served_without_a_restart(agent: Agent) -> None:
@@ -314,7 +314,7 @@ async def test_a_stream_that_is_under_way_outlives_the_certificate_that_it_began
 
     peer = agent.peer()
     sending = asyncio.create_task(peer.send((UID, 1), "images", "dump", images))
-    folder = Path(agent.engine.get(UID, 1, Role.TARGET).folder, "images")
+    folder = Path(agent.engine.get(UID, 1, Role.TARGET).ram, "images")
     async with asyncio.timeout(20):
         while not list(folder.iterdir()):
             await asyncio.sleep(0.01)

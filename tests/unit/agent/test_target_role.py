@@ -103,8 +103,8 @@ async def test_what_still_comes_through_the_source_is_reset_before_the_target_is
 
 async def test_a_target_is_forgotten_only_once_its_pages_arrived(world: World) -> None:
     side = world.side(Role.TARGET, "Forgotten", "Resumed", copy="PostCopy")
-    images = Path(side.folder) / "images"
-    images.mkdir()
+    images = Path(side.ram) / "images"
+    images.mkdir(parents=True)
     waiting = asyncio.create_task(target(world).reach(side, "Forgotten", None))
     await asyncio.wait([waiting], timeout=0.1)
     assert images.exists()
@@ -134,12 +134,12 @@ async def test_a_restore_that_the_wrapper_finished_while_the_agent_was_away_is_t
     side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
     world.claim(side)
     (world.wrapper / "stat").unlink()
-    images = Path(side.folder) / "images"
-    images.mkdir()
+    images = Path(side.ram) / "images"
+    images.mkdir(parents=True)
     header = (2).to_bytes(4, "little") + bytes([8, 7])
     (images / "pagemap-1.img").write_bytes(bytes(8) + header)
     Path(f"{side.folder}/page-server.rc").write_text("0")
-    files.write_json(f"{side.folder}/manifest.json", {"images": {}, "streams": []})
+    files.write_json(f"{side.ram}/manifest.json", {"images": {}, "streams": []})
     files.write_json(
         f"{side.folder}/restored-replacement.json", {"containerID": CID, "seconds": 0.2}
     )

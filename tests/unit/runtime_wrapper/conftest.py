@@ -143,7 +143,7 @@ class Sandbox:
         draft.write_text(json.dumps(value))
         draft.rename(self.target() / name)
 
-    def plan(self, action: str, *roles: str) -> None:
+    def plan(self, action: str, *roles: str, **more: Any) -> None:
         """The agent's restore.json."""
         work = self.target() / "work"
         work.mkdir(exist_ok=True)
@@ -155,7 +155,7 @@ class Sandbox:
             imagePath=str(self.target() / "images"),
             workPath=str(work),
             criuConfig=str(self.target() / "criu.conf"),
-            lazy=False,
+            **{"containerID": "c1", "lazy": False, **more},
         )
 
     def read(self, name: str) -> dict[str, Any]:

@@ -195,3 +195,12 @@ def test_a_broken_plan_refuses_in_words_and_never_creates(patient: Sandbox) -> N
     assert (code, patient.calls()) == (1, [])
     assert "Traceback" not in errors
     assert json.loads(patient.runc_log.read_text())["level"] == "error"
+
+
+def test_an_order_to_restore_another_container_holds_this_one(box: Sandbox) -> None:
+    box.config(restore=ATTEMPT)
+    box.plan("restore", "replacement", containerID="c0")
+    code, errors = box.create("c1")
+    assert code == 1
+    assert "did not come" in errors
+    assert box.calls() == []
