@@ -21,7 +21,7 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import owners
+from podferry.controller.core import owners, places
 from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, RecordEvent
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
@@ -76,11 +76,15 @@ def _first(view: View) -> Step:
     asked = migration.spec.copy is CopyMode.POST_COPY
     _raise(preflight.check_source(source, post_copy=asked))
     target = _target(view, found.pod, source)
+    turn = places.may_start(view, source.name, target.name)
+    if turn.position:
+        return places.wait(view, source.name, target.name, turn)
     draft = Draft(migration, view.now)
     draft.put(
         source=found.endpoint,
         target=Endpoint(node=target.name, address=target.address),
         owner=found.owner,
+        queued=None,
         attempt=1,
         started_at=stamp(view.now),
         strategy=StrategyName.CONTAINER.value,
@@ -221,6 +225,7 @@ def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
             nodes=view.nodes,
             selector=spec.target_selector,
             post_copy=post_copy,
+            full=places.full_targets(view),
         )
         if chosen is None:
             _raise(findings)

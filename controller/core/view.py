@@ -28,13 +28,21 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many moves may be under way at once per node; at least 1 each."""
+
+    out_per_node: int = 2
+    in_per_node: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Everything that a decision on one Migration may use.
 
     `pods`: raw pods of the namespace by name; `owner`: raw controller object of the source (the
     ReplicaSet, Job or StatefulSet) or None; `source`/`target`: last answers of the agents with
     their age in `*_age_seconds` (infinite: never answered); `probe`: last answer of the probe.
-    `others`: other non-terminal Migrations of the namespace.
+    `others`: other non-terminal Migrations of the namespace; `active`: the same of the cluster.
     """
 
     migration: Migration
@@ -50,6 +58,8 @@ class View:
     target: Observed | None = None
     target_age_seconds: float = float("inf")
     probe: dict[str, Any] | None = None
+    active: tuple[Migration, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)

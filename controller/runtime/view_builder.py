@@ -18,7 +18,8 @@ import structlog
 from podferry.api.clock import Clock
 from podferry.api.errors import PodferryError
 from podferry.api.migration import Migration, WorkloadKind
-from podferry.controller.core.view import NodeView, View
+from podferry.controller.core import places
+from podferry.controller.core.view import Limits, NodeView, View
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.metrics import is_terminal
 from podferry.controller.runtime.node_view import address_of, node_view, requested_by_node
@@ -72,7 +73,10 @@ class ViewBuilder:
         *,
         clock: Clock,
         parse: Parse,
+        limits: Limits | None = None,
     ) -> None:
+        self._started: dict[str, Migration] = {}
+        self._limits = limits or Limits()
         self._client, self._agents, self._stores = client, agents, stores
         self._observations, self._observer = observations, observer
         self._clock, self._parse = clock, parse
@@ -119,8 +123,20 @@ class ViewBuilder:
             owner = await self._owner_of_workload(migration, pods)
         return self._view(migration, pods, owner)
 
+    def decided(self, migration: Migration) -> None:
+        """Count what was decided just now before it is written, and before the store shows it.
+
+        Called without a wait after `build`: of two Migrations that are looked at side by side
+        the second sees that the first took the place. After a failed write the next look at the
+        same Migration corrects it. What an earlier leader decided is in the store.
+        """
+        if places.holds_places(migration):
+            self._started[migration.uid] = migration
+        else:
+            self._started.pop(migration.uid, None)
+
     def _view(self, migration: Migration, pods: dict[str, Object], owner: Object | None) -> View:
-        others, history = self._other_migrations(migration)
+        active, history = self._other_migrations(migration)
         attempt = migration.status.attempt
         observations = self._observations
         source, source_age = observations.side((migration.uid, attempt, Role.SOURCE.value))
@@ -131,7 +147,9 @@ class ViewBuilder:
             pods=pods,
             nodes=self.nodes(),
             owner=owner,
-            others=others,
+            others=tuple(one for one in active if one.namespace == migration.namespace),
+            active=active,
+            limits=self._limits,
             history=history,
             source=source,
             source_age_seconds=source_age,
@@ -155,9 +173,11 @@ class ViewBuilder:
     def _other_migrations(
         self, migration: Migration
     ) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
-        others: list[Migration] = []
+        active: list[Migration] = []
         history: list[Migration] = []
-        for raw in self._stores.migrations.list():
+        present = self._stores.migrations.list()
+        self._forget_gone({raw["metadata"]["uid"] for raw in present})
+        for raw in present:
             if raw["metadata"]["uid"] == migration.uid:
                 continue
             try:
@@ -165,12 +185,15 @@ class ViewBuilder:
             except PodferryError:
                 continue  # its own reconcile reports it
             if not is_terminal(other):
-                if other.namespace == migration.namespace:
-                    others.append(other)
+                active.append(other)
             elif other.status.measured is not None:
                 history.append(other)
         history.sort(key=lambda done: done.status.completed_at, reverse=True)
-        return tuple(others), tuple(history[:HISTORY_LIMIT])
+        return tuple(places.overlay(active, self._started)), tuple(history[:HISTORY_LIMIT])
+
+    def _forget_gone(self, present: set[str]) -> None:
+        for uid in set(self._started) - present:
+            del self._started[uid]
 
     async def _live_pods(self, migration: Migration, fresh: Prefetched) -> dict[str, Object]:
         """Pods of the namespace: source and target as they are now, the rest from the store."""

@@ -121,6 +121,7 @@ def choose_target(
     nodes: dict[str, NodeView],
     selector: dict[str, str] | None,
     post_copy: bool = False,
+    full: frozenset[str] = frozenset(),
 ) -> tuple[NodeView | None, list[Finding]]:
     """Choose the eligible node with the most memory that nobody requested.
 
@@ -130,6 +131,7 @@ def choose_target(
         nodes: all nodes by name.
         selector: labels that the node must have; None or empty: any node.
         post_copy: PostCopy was asked for, which not every node can do.
+        full: nodes that take no further move now; chosen only where no other is eligible.
 
     Returns:
         The node and no findings, or None and NoEligibleTarget with the reason of each node.
@@ -146,7 +148,8 @@ def choose_target(
         else:
             eligible.append(node)
     if eligible:
-        return max(eligible, key=headroom_bytes), []
+        free = [node for node in eligible if node.name not in full]
+        return max(free or eligible, key=headroom_bytes), []
     return None, [Finding(Reason.NO_ELIGIBLE_TARGET, _no_target(pod, source, wanted, refusals))]
 
 

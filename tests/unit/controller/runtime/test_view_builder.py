@@ -237,3 +237,14 @@ async def test_others_are_of_the_namespace_and_history_of_the_whole_cluster(worl
     view = await world.builder.build(migration(ACCEPTED))
     assert [other.name for other in view.others] == ["going"]
     assert [other.name for other in view.history] == ["over"]
+
+
+async def test_a_start_that_was_decided_counts_before_the_store_shows_it(world: World) -> None:
+    first = replace(migration(MigrationStatus()), name="first", uid="first", namespace="else")
+    metadata = {"name": "first", "namespace": "else", "uid": "first"}
+    world.stores.migrations.put({"metadata": metadata, "parsed": first})
+    assert (await world.builder.build(migration(ACCEPTED))).active == (first,)
+    world.builder.decided(replace(first, status=ACCEPTED))
+    view = await world.builder.build(migration(ACCEPTED))
+    assert [one.status.source for one in view.active] == [ACCEPTED.source]
+    assert view.others == ()
