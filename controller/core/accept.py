@@ -26,6 +26,7 @@ from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, Recor
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
 from podferry.strategies.container import copy_mode, estimate, preflight
+from podferry.strategies.container.claim_checks import check_claims, check_reach
 
 PROBE_SECONDS = 30.0
 AGENT_GRACE_SECONDS = 10.0
@@ -68,6 +69,8 @@ def _first(view: View) -> Step:
     found = owners.resolve(view)
     _check_alone(view, found.endpoint.uid)
     _raise(preflight.check_pod(found.pod))
+    same_name = keeps_name(found.owner)
+    _raise(check_claims(found.pod, view.claims, others=view.pods, same_name=same_name))
     source = view.nodes.get(found.endpoint.node)
     if source is None:
         raise PreconditionError(
@@ -226,6 +229,7 @@ def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
             selector=spec.target_selector,
             post_copy=post_copy,
             full=places.full_targets(view),
+            claims=view.claims,
         )
         if chosen is None:
             _raise(findings)
@@ -238,6 +242,7 @@ def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
             Reason.UNKNOWN_NODE, f"node {spec.target_node} does not exist; known: {known}"
         )
     _raise(preflight.check_target(pod, source, target, post_copy=post_copy))
+    _raise([*check_reach(pod, view.claims, target)])
     return target
 
 

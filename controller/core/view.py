@@ -28,6 +28,14 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimView:
+    """A raw PersistentVolumeClaim and its raw PersistentVolume, None where it has none."""
+
+    claim: dict[str, Any]
+    volume: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How many moves may be under way at once per node; at least 1 each."""
 
@@ -59,6 +67,8 @@ class View:
     target_age_seconds: float = float("inf")
     probe: dict[str, Any] | None = None
     active: tuple[Migration, ...] = ()
+    claims: dict[str, ClaimView] = field(default_factory=dict)
+    """Claims that opted-in pods of the namespace mount, by name; only before it is accepted."""
     limits: Limits = field(default_factory=Limits)
 
 

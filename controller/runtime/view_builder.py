@@ -19,7 +19,8 @@ from podferry.api.clock import Clock
 from podferry.api.errors import PodferryError
 from podferry.api.migration import Migration, WorkloadKind
 from podferry.controller.core import places
-from podferry.controller.core.view import Limits, NodeView, View
+from podferry.controller.core.view import ClaimView, Limits, NodeView, View
+from podferry.controller.runtime import claims
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.metrics import is_terminal
 from podferry.controller.runtime.node_view import address_of, node_view, requested_by_node
@@ -111,6 +112,7 @@ class ViewBuilder:
         """
         accepted = migration.status.source is not None
         fresh = prefetched or {}
+        found: dict[str, ClaimView] = {}
         if accepted:
             pods, owner, _ = await asyncio.gather(
                 self._live_pods(migration, fresh),
@@ -121,7 +123,8 @@ class ViewBuilder:
             await asyncio.gather(self._sum_requests(), self._ask_nodes())
             pods = await self._all_pods(migration.namespace)
             owner = await self._owner_of_workload(migration, pods)
-        return self._view(migration, pods, owner)
+            found = await claims.read(self._client, migration.namespace, _opted_in(pods))
+        return self._view(migration, pods, owner, found)
 
     def decided(self, migration: Migration) -> None:
         """Count what was decided just now before it is written, and before the store shows it.
@@ -135,7 +138,13 @@ class ViewBuilder:
         else:
             self._started.pop(migration.uid, None)
 
-    def _view(self, migration: Migration, pods: dict[str, Object], owner: Object | None) -> View:
+    def _view(
+        self,
+        migration: Migration,
+        pods: dict[str, Object],
+        owner: Object | None,
+        found: dict[str, ClaimView],
+    ) -> View:
         active, history = self._other_migrations(migration)
         attempt = migration.status.attempt
         observations = self._observations
@@ -150,6 +159,7 @@ class ViewBuilder:
             others=tuple(one for one in active if one.namespace == migration.namespace),
             active=active,
             limits=self._limits,
+            claims=found,
             history=history,
             source=source,
             source_age_seconds=source_age,
@@ -325,6 +335,11 @@ def _replica_set_rank(raw: Object) -> tuple[bool, int]:
     revision = str(annotations.get("deployment.kubernetes.io/revision", "0"))
     replicas = int((raw.get("spec") or {}).get("replicas") or 0)
     return replicas > 0, int(revision) if revision.isdigit() else 0
+
+
+def _opted_in(pods: dict[str, Object]) -> list[Object]:
+    label = "podferry.dev/migratable"
+    return [pod for pod in pods.values() if (pod["metadata"].get("labels") or {}).get(label)]
 
 
 def _belongs(pod: Object, uid: str) -> bool:

@@ -238,7 +238,7 @@ def _placement(pod: RawPod, node: NodeView) -> Iterator[Finding]:
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
     terms = required.get("nodeSelectorTerms") or []
-    if terms and not any(_term_matches(term, node.labels) for term in terms):
+    if terms and not any(term_matches(term, node.labels) for term in terms):
         yield Finding(
             Reason.TARGET_UNSCHEDULABLE,
             f"target node {node.name} does not meet the required nodeAffinity of {title(pod)};"
@@ -246,7 +246,7 @@ def _placement(pod: RawPod, node: NodeView) -> Iterator[Finding]:
         )
 
 
-def _term_matches(term: dict[str, Any], labels: dict[str, str]) -> bool:
+def term_matches(term: dict[str, Any], labels: dict[str, str]) -> bool:
     """All expressions hold; `matchFields` is our own pin of an earlier move and is replaced."""
     return all(_expression_holds(item, labels) for item in term.get("matchExpressions") or [])
 

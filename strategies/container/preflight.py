@@ -6,11 +6,13 @@ nodes. All checks only find; refusing is the caller's. An empty list means: noth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from podferry.api.migration import Prediction
 from podferry.api.reasons import Reason
-from podferry.controller.core.view import NodeView
+from podferry.controller.core.view import ClaimView, NodeView
+from podferry.strategies.container.claim_checks import check_reach
 from podferry.strategies.container.finding import Finding, RawPod, app_containers, title
 from podferry.strategies.container.node_checks import (
     check_post_copy,
@@ -122,6 +124,7 @@ def choose_target(
     selector: dict[str, str] | None,
     post_copy: bool = False,
     full: frozenset[str] = frozenset(),
+    claims: Mapping[str, ClaimView] | None = None,
 ) -> tuple[NodeView | None, list[Finding]]:
     """Choose the eligible node with the most memory that nobody requested.
 
@@ -131,6 +134,7 @@ def choose_target(
         nodes: all nodes by name.
         selector: labels that the node must have; None or empty: any node.
         post_copy: PostCopy was asked for, which not every node can do.
+        claims: claims of its namespace by name, for where their volumes can be mounted.
         full: nodes that take no further move now; chosen only where no other is eligible.
 
     Returns:
@@ -143,6 +147,7 @@ def choose_target(
         if any(node.labels.get(key) != value for key, value in wanted.items()):
             continue
         findings = check_target(pod, source, node, post_copy=post_copy)
+        findings += check_reach(pod, claims or {}, node)
         if findings:
             refusals.append(f"{name}: {findings[0].message}")
         else:

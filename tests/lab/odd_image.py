@@ -1,6 +1,6 @@
 """An image with what the plain workload lacks: files to change, a program that CRIU cannot dump.
 
-`/counter` is the lab's own workload; `/holder` is `src/holder.c`.
+`/counter` is the lab's own workload; `/holder` is `src/holder.c`, `/writer` is `src/writer.c`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ FILES = {
 _SOURCES = {
     "counter": Path(static.__file__).parent / "src" / "counter.c",
     "holder": Path(__file__).parent / "src" / "holder.c",
+    "writer": Path(__file__).parent / "src" / "writer.c",
 }
 
 
