@@ -27,6 +27,7 @@ from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
 from podferry.strategies.container import copy_mode, estimate, preflight
 from podferry.strategies.container.claim_checks import check_claims, check_reach
+from podferry.strategies.container.spread_checks import check_spread
 
 PROBE_SECONDS = 30.0
 AGENT_GRACE_SECONDS = 10.0
@@ -78,7 +79,7 @@ def _first(view: View) -> Step:
         )
     asked = migration.spec.copy is CopyMode.POST_COPY
     _raise(preflight.check_source(source, post_copy=asked))
-    target = _target(view, found.pod, source)
+    target = _target(view, found.pod, source, same_name=same_name)
     turn = places.may_start(view, source.name, target.name)
     if turn.position:
         return places.wait(view, source.name, target.name, turn)
@@ -218,7 +219,7 @@ def _age_key(migration: Migration) -> tuple[str, str]:
     return migration.created_at, migration.uid
 
 
-def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
+def _target(view: View, pod: dict[str, object], source: NodeView, *, same_name: bool) -> NodeView:
     spec = view.migration.spec
     post_copy = spec.copy is CopyMode.POST_COPY
     if not spec.target_node:
@@ -230,6 +231,8 @@ def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
             post_copy=post_copy,
             full=places.full_targets(view),
             claims=view.claims,
+            pods=view.pods,
+            same_name=same_name,
         )
         if chosen is None:
             _raise(findings)
@@ -243,6 +246,8 @@ def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
         )
     _raise(preflight.check_target(pod, source, target, post_copy=post_copy))
     _raise([*check_reach(pod, view.claims, target)])
+    spread = check_spread(pod, target, nodes=view.nodes, pods=view.pods, same_name=same_name)
+    _raise(list(spread))
     return target
 
 

@@ -21,6 +21,7 @@ from podferry.strategies.container.node_checks import (
     headroom_bytes,
 )
 from podferry.strategies.container.pod_checks import check_pod
+from podferry.strategies.container.spread_checks import check_spread
 
 __all__ = [
     "Finding",
@@ -125,6 +126,8 @@ def choose_target(
     post_copy: bool = False,
     full: frozenset[str] = frozenset(),
     claims: Mapping[str, ClaimView] | None = None,
+    pods: Mapping[str, RawPod] | None = None,
+    same_name: bool = False,
 ) -> tuple[NodeView | None, list[Finding]]:
     """Choose the eligible node with the most memory that nobody requested.
 
@@ -135,6 +138,8 @@ def choose_target(
         selector: labels that the node must have; None or empty: any node.
         post_copy: PostCopy was asked for, which not every node can do.
         claims: claims of its namespace by name, for where their volumes can be mounted.
+        pods: pods of its namespace, for spread and (anti-)affinity.
+        same_name: the source is gone before the target's pod is placed for good.
         full: nodes that take no further move now; chosen only where no other is eligible.
 
     Returns:
@@ -148,6 +153,7 @@ def choose_target(
             continue
         findings = check_target(pod, source, node, post_copy=post_copy)
         findings += check_reach(pod, claims or {}, node)
+        findings += check_spread(pod, node, nodes=nodes, pods=pods or {}, same_name=same_name)
         if findings:
             refusals.append(f"{name}: {findings[0].message}")
         else:

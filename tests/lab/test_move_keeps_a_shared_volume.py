@@ -1,4 +1,4 @@
-"""A volume that both nodes mount stays: what was written before the move is followed by the rest."""
+"""A volume that both nodes mount stays, and the workload goes on in the files it has open."""
 
 from __future__ import annotations
 
