@@ -1,7 +1,8 @@
 /*
  * writer: opens the file FILE once and appends the next number as a line every 50 ms.
  *
- *   LOCK=1   holds an exclusive lock on it
+ *   LOCK=1     holds an exclusive lock on it
+ *   DELETED=N  makes it N MiB long and deletes it, but keeps it open
  *
  * Says " ready " after the first line; a write that fails ends it.
  */
@@ -10,6 +11,17 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+static int
+fill_and_delete(int fd, const char *path, long megabytes)
+{
+	static char	block[1 << 20];
+
+	while (megabytes-- > 0)
+		if (write(fd, block, sizeof block) != (ssize_t)sizeof block)
+			return -1;
+	return unlink(path);
+}
 
 int
 main(void)
@@ -21,6 +33,10 @@ main(void)
 
 	fd = open(path == NULL ? "" : path, O_WRONLY | O_APPEND | O_CREAT, 0644);
 	if (fd < 0 || (getenv("LOCK") != NULL && flock(fd, LOCK_EX) != 0)) {
+		perror("writer");
+		return 1;
+	}
+	if (getenv("DELETED") != NULL && fill_and_delete(fd, path, atol(getenv("DELETED"))) != 0) {
 		perror("writer");
 		return 1;
 	}
