@@ -51,6 +51,7 @@ def check_claims(
         found += _volume(where, view.claim, view.volume)
         if same_name:
             found += _alone(where, name, pod, others)
+            found += _group(where, pod)
     return found
 
 
@@ -92,6 +93,20 @@ def _volume(where: str, claim: RawPod, volume: RawPod) -> Iterator[Finding]:
             f"{where} is bound to the folder {spec['hostPath'].get('path')} of a node: the same"
             " path elsewhere is another folder. If several nodes do share it, describe it as a"
             " `local` volume whose nodeAffinity names them",
+        )
+
+
+def _group(where: str, pod: RawPod) -> Iterator[Finding]:
+    """Kubelet changes modes below a volume at each mount, the last one after the dump."""
+    context = (pod.get("spec") or {}).get("securityContext") or {}
+    if context.get("fsGroup") is not None and (
+        context.get("fsGroupChangePolicy") != "OnRootMismatch"
+    ):
+        yield Finding(
+            Reason.PERSISTENT_VOLUME,
+            f"{where} is mounted with fsGroup {context['fsGroup']}: kubelet would change the modes"
+            " of open files after the decision, and they could not be opened; set"
+            " fsGroupChangePolicy: OnRootMismatch in the securityContext and re-create the pod",
         )
 
 

@@ -64,6 +64,17 @@ def test_a_pod_that_keeps_its_name_must_be_alone_on_its_claim() -> None:
     assert "also mounted by writer" in found.message
 
 
+@pytest.mark.parametrize(("policy", "fits"), [(None, False), ("OnRootMismatch", True)])
+def test_a_pod_that_keeps_its_name_is_mounted_once_more(policy: str | None, fits: bool) -> None:
+    group = {"fsGroup": 7, **({"fsGroupChangePolicy": policy} if policy else {})}
+    raw = {**POD, "spec": {**POD["spec"], "securityContext": group}}
+    shared = claim("ReadWriteMany")
+    found = claim_checks.check_claims(raw, shared, others={}, same_name=True)
+    assert (found == []) is fits
+    assert claim_checks.check_claims(raw, shared, others={}, same_name=False) == []
+    assert all("fsGroup 7" in one.message for one in found)
+
+
 def test_a_node_that_cannot_mount_the_volume_is_not_chosen() -> None:
     terms = [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["z1"]}]}]
     claims = claim("ReadWriteMany", local={"path": "/srv"},
