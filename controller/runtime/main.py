@@ -137,7 +137,10 @@ async def serve(options: argparse.Namespace) -> None:
         )
         await files.first()
         agents = AgentClient(
-            ca_file=files.ca, cert_file=files.controller_cert, key_file=files.controller_key
+            ca_file=files.ca,
+            cert_file=files.controller_cert,
+            key_file=files.controller_key,
+            clock=clock,
         )
         webhook = _webhook(client, options, clock, metrics, files)
         await webhook.start()
