@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podferry.agent import archive, containers, files
+from podferry.agent import archive, containers, files, shared_volumes
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
@@ -86,15 +86,24 @@ def write_restore_config(path: str, tls_dir: str) -> None:
     files.write_text(path, restore_config.render(tls_dir=tls_dir))
 
 
-def probe(host: Host, found: containers.Container) -> dict[str, Any]:
-    """Blockers and sizes of a running container, as sent over the wire."""
+def probe(host: Host, found: containers.Container, *, files_too: bool = True) -> dict[str, Any]:
+    """Blockers and sizes of a running container, as sent over the wire.
+
+    `files_too`: also walk what travels beside the memory, for fileBytes; it may be a large tree.
+    """
     cgroup = cgroup_of(host, found.id)
-    answer = probing.probe(cgroup.pids())
+    pids = cgroup.pids()
+    answer = probing.probe(pids)
+    answer["blockers"] += shared_volumes.blockers(host, found.bundle, pids)
+    answer["ok"] = not answer["blockers"]
+    answer["cgroup"] = "v2" if cgroup.v2 else "v1"
+    if not files_too:
+        return answer
     places = [*containers.empty_dirs(host, found.bundle).values(), found.bundle.shm]
     with contextlib.suppress(AgentError):
         places.append(containers.upper_dir(host, found.bundle))
     size = sum(archive.tree_bytes(host.path(place)) for place in places if place)
-    return {**answer, "fileBytes": size, "cgroup": "v2" if cgroup.v2 else "v1"}
+    return {**answer, "fileBytes": size}
 
 
 def swallowed(node: Node, identity: str) -> list[str]:

@@ -7,6 +7,7 @@ errors. Never does: answer a request without a verified client certificate.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import IO, Any, Protocol
 
@@ -46,6 +47,7 @@ class Services(Protocol):
 def application(engine: Engine, services: Services) -> web.Application:
     """The HTTPS application; serve it only through a context that requires certificates."""
     app = web.Application(middlewares=[_errors, _identify], client_max_size=1 << 20)
+    app.on_response_prepare.append(_tell_time)
     routes = _Routes(engine, services)
     app.router.add_put("/v1/attempts/{uid}/{attempt}/files/{kind}/{name}", routes.put_file)
     app.router.add_put("/v1/attempts/{uid}/{attempt}/{role}", routes.put_order)
@@ -53,6 +55,11 @@ def application(engine: Engine, services: Services) -> web.Application:
     app.router.add_post(agent_api.PROBE, routes.post_probe)
     app.router.add_get(agent_api.NODE, routes.get_node)
     return app
+
+
+async def _tell_time(_request: web.Request, response: web.StreamResponse) -> None:
+    """Moments in our answers are by our clock; who compares nodes must know how far it is off."""
+    response.headers[agent_api.TIME_HEADER] = f"{time.time():.6f}"
 
 
 @web.middleware

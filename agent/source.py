@@ -14,7 +14,15 @@ from typing import Any
 
 import structlog
 
-from podferry.agent import containers, node_ports, operations, outgoing, room, serving
+from podferry.agent import (
+    containers,
+    node_ports,
+    operations,
+    outgoing,
+    room,
+    serving,
+    shared_volumes,
+)
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
@@ -95,7 +103,7 @@ class Source:
         verdict = await self._check(side, found)
         if outgoing.is_lazy(side):
             side.note(pagePort=node_ports.choose_page_port(self._taken_ports()))
-        sizes = ("residentBytes", "shmemBytes", "fileBytes", "tcpConnections", "processes")
+        sizes = ("residentBytes", "shmemBytes", "tcpConnections", "processes")
         side.note(
             containerID=found.id,
             podUID=found.bundle.pod_uid,
@@ -106,7 +114,7 @@ class Source:
 
     async def _check(self, side: Side, found: containers.Container) -> dict[str, Any]:
         """Probe; blockers end the attempt before anything was touched."""
-        verdict = await asyncio.to_thread(operations.probe, self._node.host, found)
+        verdict = await asyncio.to_thread(operations.probe, self._node.host, found, files_too=False)
         blockers = verdict.get("blockers") or []
         if blockers:
             raise AgentError(
@@ -140,12 +148,29 @@ class Source:
         side.note(pauseSeconds=await asyncio.to_thread(operations.pause, self._node, side, freeze))
 
         async def dumping() -> None:
-            seconds = await asyncio.to_thread(operations.dump_paused, self._node, side, freeze)
+            seconds, _ = await asyncio.gather(
+                asyncio.to_thread(operations.dump_paused, self._node, side, freeze),
+                self._write_out(found),
+            )
             side.note(dumpSeconds=seconds)
 
         async with self._peer(side) as peer:
             sent = await outgoing.send_all(self._node, side, found, peer, dumping)
         side.note(**sent, freezeSeconds=round(time.time() - float(side.facts["frozenAt"]), 4))
+
+    async def _write_out(self, found: containers.Container) -> None:
+        """Shared volumes, before the target may read them; beside the dump."""
+        if not shared_volumes.of_bundle(found.bundle):
+            return
+        work = asyncio.to_thread(shared_volumes.write_out, self._node.host, found.bundle)
+        try:
+            await asyncio.wait_for(work, shared_volumes.SYNC_SECONDS)
+        except TimeoutError as error:
+            raise AgentError(
+                "SyncFailed",
+                f"the shared volumes were not written out within {shared_volumes.SYNC_SECONDS:.0f}"
+                " s of the freeze; look at their storage, then try again",
+            ) from error
 
     def _peer(self, side: Side) -> Peer:
         return Peer(str(side.params["targetAddress"]), self._tls, port=self._peer_port)

@@ -17,9 +17,11 @@ from pathlib import Path
 
 from podferry.agent.ops.freezer import Cgroup
 from podferry.agent.ops.host import Host
+from podferry.agent.ops.probe import GHOST_LIMIT_BYTES
 
 RUNC_ROOT = "/run/containerd/runc/k8s.io"
 _FIXED = ("--tcp-established", "--ext-unix-sk", "--file-locks", "--manage-cgroups-mode", "ignore")
+_GHOSTS = f"ghost-limit {GHOST_LIMIT_BYTES >> 20}M"
 _POLL_SECONDS = 0.002
 _ERROR = re.compile(r"Error \([^)]*\): (.*)")
 
@@ -106,7 +108,7 @@ def _configure(host: Host, spec: DumpSpec) -> str:
     to criu again: this dump's lines go there too. `network-lock skip`: our shield is the lock, and
     a killed criu would leave its own behind (docs/decisions/0001).
     """
-    text = "\n".join(["network-lock skip", *spec.options]) + "\n"
+    text = "\n".join(["network-lock skip", _GHOSTS, *spec.options]) + "\n"
     places = [f"{spec.folder}/criu-dump.conf"]
     with contextlib.suppress(OSError, ValueError):
         state = json.loads(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ _PLAIN_DEVICES = re.compile(
 _TERMINAL = re.compile(r"^/dev/(pts/\d+|tty.*|console)")
 _NO_MPTCP = "turn it off (Go: GODEBUG=multipathtcp=0)"
 _PAGE = 4096
+GHOST_LIMIT_BYTES = 64 << 20
+"""Largest deleted file whose content criu carries in the freeze; its own default is 1 MiB."""
 _ESTABLISHED, _UNCONNECTED, _LISTEN = "01", "07", "0A"
 _EVERYWHERE = ("00000000", "0" * 32, "0000000000000000FFFF000000000000")
 _LOOPBACK = re.compile(r"(0{16}FFFF0000)?[0-9A-F]{6}7F|0{24}01000000")
@@ -89,6 +92,8 @@ def _descriptors(folder: Path, pid: int, seen: _Seen) -> None:
         except OSError:
             continue
         seen.open_files += 1
+        if target.endswith(" (deleted)") and not target.startswith("/memfd:"):
+            _ghost(entry, pid, target, seen)
         if target.startswith("socket:") and _is_mptcp(entry):
             seen.block(
                 "MPTCP",
@@ -111,6 +116,21 @@ def _descriptors(folder: Path, pid: int, seen: _Seen) -> None:
             kind in target for kind in ("bpf", "perf_event", "kvm", "userfaultfd", "fanotify")
         ):
             seen.block("UnsupportedResource", f"process {pid} has {target} open (fd {entry.name})")
+
+
+def _ghost(entry: Path, pid: int, target: str, seen: _Seen) -> None:
+    """A deleted file that is still open: nobody but criu can carry it."""
+    with contextlib.suppress(OSError):
+        status = os.stat(entry)
+        size = status.st_blocks * 512
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and size > GHOST_LIMIT_BYTES:
+            seen.block(
+                "UnsupportedResource",
+                f"process {pid} has {target.removesuffix(' (deleted)')} open (fd {entry.name}),"
+                f" which was deleted and holds {size / 2**20:.0f} MiB; criu carries up to"
+                f" {GHOST_LIMIT_BYTES / 2**20:.0f} MiB of it in the freeze. Close it, or keep it as"
+                " a file with a name",
+            )
 
 
 def _is_mptcp(entry: Path) -> bool:

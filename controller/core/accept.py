@@ -21,11 +21,13 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import owners, restored
+from podferry.controller.core import owners, places, restored
 from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, RecordEvent
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
 from podferry.strategies.container import copy_mode, estimate, preflight, quota_checks
+from podferry.strategies.container.claim_checks import check_claims, check_reach
+from podferry.strategies.container.spread_checks import check_spread
 
 PROBE_SECONDS = 30.0
 AGENT_GRACE_SECONDS = 10.0
@@ -69,6 +71,8 @@ def _first(view: View) -> Step:
     found = owners.resolve(view)
     _check_alone(view, found.endpoint.uid)
     _raise(preflight.check_pod(found.pod))
+    same_name = keeps_name(found.owner)
+    _raise(check_claims(found.pod, view.claims, others=view.pods, same_name=same_name))
     source = view.nodes.get(found.endpoint.node)
     if source is None:
         raise PreconditionError(
@@ -77,12 +81,16 @@ def _first(view: View) -> Step:
     asked = migration.spec.copy is CopyMode.POST_COPY
     _raise(preflight.check_source(source, post_copy=asked))
     _raise(quota_checks.check_quotas(found.pod, view.quotas))
-    target = _target(view, found.pod, source)
+    target = _target(view, found.pod, source, same_name=same_name)
+    turn = places.may_start(view, source.name, target.name)
+    if turn.position:
+        return places.wait(view, source.name, target.name, turn)
     draft = Draft(migration, view.now)
     draft.put(
         source=found.endpoint,
         target=Endpoint(node=target.name, address=target.address),
         owner=found.owner,
+        queued=None,
         attempt=1,
         started_at=stamp(view.now),
         strategy=StrategyName.CONTAINER.value,
@@ -212,7 +220,7 @@ def _age_key(migration: Migration) -> tuple[str, str]:
     return migration.created_at, migration.uid
 
 
-def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
+def _target(view: View, pod: dict[str, object], source: NodeView, *, same_name: bool) -> NodeView:
     spec = view.migration.spec
     post_copy = spec.copy is CopyMode.POST_COPY
     if not spec.target_node:
@@ -222,6 +230,10 @@ def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
             nodes=view.nodes,
             selector=spec.target_selector,
             post_copy=post_copy,
+            full=places.full_targets(view),
+            claims=view.claims,
+            pods=view.pods,
+            same_name=same_name,
         )
         if chosen is None:
             _raise(findings)
@@ -234,6 +246,9 @@ def _target(view: View, pod: dict[str, object], source: NodeView) -> NodeView:
             Reason.UNKNOWN_NODE, f"node {spec.target_node} does not exist; known: {known}"
         )
     _raise(preflight.check_target(pod, source, target, post_copy=post_copy))
+    _raise([*check_reach(pod, view.claims, target)])
+    spread = check_spread(pod, target, nodes=view.nodes, pods=view.pods, same_name=same_name)
+    _raise(list(spread))
     return target
 
 

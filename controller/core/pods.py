@@ -66,7 +66,9 @@ def rehearsal(source: RawPod, end: Endpoint, *, uid: str, attempt: int, node: st
         for key, value in (metadata.get("annotations") or {}).items()
         if not key.startswith("podferry.dev/") and key not in restored.PER_SANDBOX
     }
+    spread = _take_spread(spec)
     had = {
+        "spread": spread,
         "name": metadata["name"],
         "labels": metadata.get("labels") or {},
         "annotations": kept,
@@ -91,11 +93,31 @@ def final(proven: RawPod, *, uid: str, attempt: int, node: str) -> RawPod:
     pod["metadata"]["labels"] = had["labels"]
     pod["metadata"]["annotations"] = {**had["annotations"], **pod["metadata"]["annotations"]}
     pod["spec"]["restartPolicy"] = had["restartPolicy"]
+    _give_spread(pod["spec"], had.get("spread") or {})
     restored.adapt(pod["spec"], pulled=True)
     gates = pod["spec"].setdefault("readinessGates", [])
     if not any(gate.get("conditionType") == names.READINESS_GATE for gate in gates):
         gates.append({"conditionType": names.READINESS_GATE})
     return pod
+
+
+def _take_spread(spec: dict[str, Any]) -> dict[str, Any]:
+    """Take off what places a pod by other pods; a rehearsal stands beside the source itself.
+
+    The target was judged without the source, as it will be when the pod is placed for good.
+    """
+    affinity = spec.get("affinity") or {}
+    kinds = ("podAffinity", "podAntiAffinity")
+    taken = {kind: affinity.pop(kind) for kind in kinds if kind in affinity}
+    rules = spec.pop("topologySpreadConstraints", None)
+    return {"affinity": taken, "rules": rules} if taken or rules else {}
+
+
+def _give_spread(spec: dict[str, Any], taken: dict[str, Any]) -> None:
+    """The inverse of `_take_spread`."""
+    spec["affinity"] = {**(spec.get("affinity") or {}), **(taken.get("affinity") or {})}
+    if taken.get("rules"):
+        spec["topologySpreadConstraints"] = taken["rules"]
 
 
 def _base(spec: dict[str, Any], *, uid: str, attempt: int, role: str, node: str) -> RawPod:

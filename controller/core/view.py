@@ -28,14 +28,30 @@ class NodeView:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimView:
+    """A raw PersistentVolumeClaim and its raw PersistentVolume, None where it has none."""
+
+    claim: dict[str, Any]
+    volume: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many moves may be under way at once per node; at least 1 each."""
+
+    out_per_node: int = 2
+    in_per_node: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Everything that a decision on one Migration may use.
 
     `pods`: raw pods of the namespace by name; `owner`: raw controller object of the source (the
     ReplicaSet, Job or StatefulSet) or None; `source`/`target`: last answers of the agents with
     their age in `*_age_seconds` (infinite: never answered); `probe`: last answer of the probe.
-    `others`: other non-terminal Migrations of the namespace. `namespace`: the raw namespace until
-    the freeze is ordered, None afterwards.
+    `others`: other non-terminal Migrations of the namespace; `active`: the same of the cluster.
+    `namespace`: the raw namespace until the freeze is ordered, None afterwards.
     """
 
     migration: Migration
@@ -54,6 +70,10 @@ class View:
     quotas: tuple[dict[str, Any], ...] = ()
     """Raw ResourceQuotas of the namespace; read before the acceptance only."""
     namespace: dict[str, Any] | None = None
+    active: tuple[Migration, ...] = ()
+    claims: dict[str, ClaimView] = field(default_factory=dict)
+    """Claims that opted-in pods of the namespace mount, by name; only before it is accepted."""
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)

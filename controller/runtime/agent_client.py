@@ -12,8 +12,10 @@ from typing import Any
 
 import aiohttp
 
+from podferry.api.clock import Clock, SystemClock
 from podferry.api.errors import RetryableError, TerminalError
 from podferry.api.reasons import Reason
+from podferry.controller.runtime.agent_clocks import AgentClocks
 from podferry.wire import agent_api, names
 from podferry.wire.stages import Observed, Order
 
@@ -44,11 +46,19 @@ class AgentClient:
         cert_file: our client certificate.
         key_file: its key.
         port: TCP port of the agents.
+        clock: ours, by which the moments in answers are given; default: the machine's.
     """
 
     def __init__(
-        self, *, ca_file: Path, cert_file: Path, key_file: Path, port: int = names.AGENT_PORT
+        self,
+        *,
+        ca_file: Path,
+        cert_file: Path,
+        key_file: Path,
+        port: int = names.AGENT_PORT,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock, self._clocks = clock or SystemClock(), AgentClocks()
         self._files = (cert_file, key_file)
         self._context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(ca_file))
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -82,7 +92,7 @@ class AgentClient:
             params={"wait": f"{wait_seconds:g}"},
             limit=wait_seconds + ANSWER_SECONDS,
         )
-        return _observed(address, raw)
+        return self._clocks.by_ours(address, _observed(address, raw))
 
     async def observe(
         self, address: str, migration: str, attempt: int, role: str
@@ -90,7 +100,8 @@ class AgentClient:
         """Ask for one side; None if the agent has never heard of it. Raises as `order`."""
         try:
             path = agent_api.attempt(migration, attempt, role)
-            return _observed(address, await self._call("GET", address, path))
+            answer = _observed(address, await self._call("GET", address, path))
+            return self._clocks.by_ours(address, answer)
         except AgentRefused as error:
             if error.status == 404:
                 return None
@@ -116,6 +127,7 @@ class AgentClient:
     ) -> dict[str, Any]:
         host = f"[{address}]" if ":" in address else address
         timeout = aiohttp.ClientTimeout(total=limit, sock_connect=CONNECT_SECONDS)
+        sent = self._clock.now().timestamp()
         try:
             async with self._open().request(
                 method,
@@ -127,6 +139,7 @@ class AgentClient:
                 server_hostname=names.AGENT_IDENTITY,
             ) as response:
                 status = response.status
+                self._hear(address, response.headers.get(agent_api.TIME_HEADER, ""), sent)
                 raw = await response.json(content_type=None)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             said = str(error) or type(error).__name__
@@ -142,6 +155,11 @@ class AgentClient:
             message = f"agent at {host}: {method} {path}: {status} {raw.get('message', raw)}"
             raise AgentRefused(status, reason, message)
         return raw
+
+    def _hear(self, address: str, told: str, sent: float) -> None:
+        received = self._clock.now().timestamp()
+        at = self._clock.monotonic()
+        self._clocks.heard(address, told, sent=sent, received=received, at=at)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

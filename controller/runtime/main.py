@@ -22,6 +22,7 @@ import structlog
 from podferry.api import serde
 from podferry.api.clock import SystemClock
 from podferry.controller.core.advance import advance
+from podferry.controller.core.view import Limits
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.certificates import CertificateFiles
 from podferry.controller.runtime.executor import Executor
@@ -71,8 +72,23 @@ def parser() -> argparse.ArgumentParser:
         default=KEEP_FINISHED,
         help="finished Migrations that stay in each namespace, the latest; 0: any number",
     )
+    for way, what in (("out", "off"), ("in", "onto")):
+        it.add_argument(
+            f"--moves-{way}-per-node",
+            type=_at_least_one,
+            default=2,
+            metavar="N",
+            help=f"moves {what} one node at once, the others wait (default: 2)",
+        )
     it.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return it
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} would stop every move; at least 1")
+    return number
 
 
 def run_controller(argv: list[str]) -> int:
@@ -130,7 +146,10 @@ async def serve(options: argparse.Namespace) -> None:
         )
         await files.first()
         agents = AgentClient(
-            ca_file=files.ca, cert_file=files.controller_cert, key_file=files.controller_key
+            ca_file=files.ca,
+            cert_file=files.controller_cert,
+            key_file=files.controller_key,
+            clock=clock,
         )
         webhook = _webhook(client, options, clock, metrics, files)
         await webhook.start()
@@ -213,6 +232,7 @@ async def _lead(
         observer,
         clock=clock,
         parse=serde.parse_migration,
+        limits=Limits(options.moves_out_per_node, options.moves_in_per_node),
     )
     reconciler = Reconciler(
         client,

@@ -90,6 +90,7 @@ class Reconciler:
             self._observations.forget(migration.uid)
             return Outcome()
         step = self._advance(await self._builder.build(migration, prefetched))
+        self._builder.decided(replace(migration, status=step.status))
         read = self._clock.monotonic()
         subject = await self._write_status(raw, migration, step)
         wrote = self._clock.monotonic()

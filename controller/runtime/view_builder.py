@@ -18,7 +18,9 @@ import structlog
 from podferry.api.clock import Clock
 from podferry.api.errors import PodferryError
 from podferry.api.migration import Migration, WorkloadKind
-from podferry.controller.core.view import NodeView, View
+from podferry.controller.core import places
+from podferry.controller.core.view import ClaimView, Limits, NodeView, View
+from podferry.controller.runtime import claims
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.metrics import is_terminal
 from podferry.controller.runtime.node_view import address_of, node_view, requested_by_node
@@ -72,7 +74,10 @@ class ViewBuilder:
         *,
         clock: Clock,
         parse: Parse,
+        limits: Limits | None = None,
     ) -> None:
+        self._started: dict[str, Migration] = {}
+        self._limits = limits or Limits()
         self._client, self._agents, self._stores = client, agents, stores
         self._observations, self._observer = observations, observer
         self._clock, self._parse = clock, parse
@@ -108,6 +113,7 @@ class ViewBuilder:
         accepted = migration.status.source is not None
         fresh = prefetched or {}
         quotas: tuple[Object, ...] = ()
+        found: dict[str, ClaimView] = {}
         if accepted:
             pods, owner, namespace, _ = await asyncio.gather(
                 self._live_pods(migration, fresh),
@@ -123,8 +129,9 @@ class ViewBuilder:
             owner = await self._owner_of_workload(migration, pods)
             answer = await self._client.list(paths.resource_quotas(migration.namespace))
             quotas = tuple(answer["items"])
-        view = self._view(migration, pods, owner, quotas)
-        return replace(view, namespace=namespace)
+            found = await claims.read(self._client, migration.namespace, _opted_in(pods))
+        view = self._view(migration, pods, owner)
+        return replace(view, namespace=namespace, quotas=quotas, claims=found)
 
     async def _namespace(self, migration: Migration) -> Object | None:
         """The namespace, as long as it may still object."""
@@ -132,14 +139,25 @@ class ViewBuilder:
             return None
         return await self._get(paths.namespaces(migration.namespace))
 
+    def decided(self, migration: Migration) -> None:
+        """Count what was decided just now before it is written, and before the store shows it.
+
+        Called without a wait after `build`: of two Migrations that are looked at side by side
+        the second sees that the first took the place. After a failed write the next look at the
+        same Migration corrects it. What an earlier leader decided is in the store.
+        """
+        if places.holds_places(migration):
+            self._started[migration.uid] = migration
+        else:
+            self._started.pop(migration.uid, None)
+
     def _view(
         self,
         migration: Migration,
         pods: dict[str, Object],
         owner: Object | None,
-        quotas: tuple[Object, ...],
     ) -> View:
-        others, history = self._other_migrations(migration)
+        active, history = self._other_migrations(migration)
         attempt = migration.status.attempt
         observations = self._observations
         source, source_age = observations.side((migration.uid, attempt, Role.SOURCE.value))
@@ -150,14 +168,15 @@ class ViewBuilder:
             pods=pods,
             nodes=self.nodes(),
             owner=owner,
-            others=others,
+            others=tuple(one for one in active if one.namespace == migration.namespace),
+            active=active,
+            limits=self._limits,
             history=history,
             source=source,
             source_age_seconds=source_age,
             target=target,
             target_age_seconds=target_age,
             probe=observations.probe(migration.uid, attempt),
-            quotas=quotas,
         )
 
     def nodes(self) -> dict[str, NodeView]:
@@ -175,9 +194,11 @@ class ViewBuilder:
     def _other_migrations(
         self, migration: Migration
     ) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
-        others: list[Migration] = []
+        active: list[Migration] = []
         history: list[Migration] = []
-        for raw in self._stores.migrations.list():
+        present = self._stores.migrations.list()
+        self._forget_gone({raw["metadata"]["uid"] for raw in present})
+        for raw in present:
             if raw["metadata"]["uid"] == migration.uid:
                 continue
             try:
@@ -185,12 +206,15 @@ class ViewBuilder:
             except PodferryError:
                 continue  # its own reconcile reports it
             if not is_terminal(other):
-                if other.namespace == migration.namespace:
-                    others.append(other)
+                active.append(other)
             elif other.status.measured is not None:
                 history.append(other)
         history.sort(key=lambda done: done.status.completed_at, reverse=True)
-        return tuple(others), tuple(history[:HISTORY_LIMIT])
+        return tuple(places.overlay(active, self._started)), tuple(history[:HISTORY_LIMIT])
+
+    def _forget_gone(self, present: set[str]) -> None:
+        for uid in set(self._started) - present:
+            del self._started[uid]
 
     async def _live_pods(self, migration: Migration, fresh: Prefetched) -> dict[str, Object]:
         """Pods of the namespace: source and target as they are now, the rest from the store."""
@@ -322,6 +346,11 @@ def _replica_set_rank(raw: Object) -> tuple[bool, int]:
     revision = str(annotations.get("deployment.kubernetes.io/revision", "0"))
     replicas = int((raw.get("spec") or {}).get("replicas") or 0)
     return replicas > 0, int(revision) if revision.isdigit() else 0
+
+
+def _opted_in(pods: dict[str, Object]) -> list[Object]:
+    label = "podferry.dev/migratable"
+    return [pod for pod in pods.values() if (pod["metadata"].get("labels") or {}).get(label)]
 
 
 def _belongs(pod: Object, uid: str) -> bool:

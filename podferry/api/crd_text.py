@@ -58,6 +58,13 @@ DESCRIPTIONS: dict[str, str] = {
     "MigrationStatus.owner": "Who controlled the source pod at the start.",
     "MigrationStatus.source": "Where the workload came from.",
     "MigrationStatus.target": "Where the workload goes.",
+    "MigrationStatus.queued": (
+        "Set while it waits because as many moves as are allowed are under way on its source or"
+        " target node; nothing is touched before it is its turn."
+    ),
+    "Queued.source_node": "Node that it will leave.",
+    "Queued.target_node": "Node that it would go to now; looked at again when it is its turn.",
+    "Queued.position": "1: the next to start.",
     "MigrationStatus.attempt": "Number of the current attempt, from 1.",
     "MigrationStatus.freeze_epoch": "Counts the freezes of this Migration.",
     "MigrationStatus.decision": (

@@ -128,6 +128,15 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A place that a Migration waits for; `position` 1 is the next."""
+
+    source_node: str
+    target_node: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """Which created pod became the target; taken once, by compare-and-swap."""
 
@@ -197,6 +206,7 @@ class MigrationStatus:
     attempt: int = 0
     freeze_epoch: int = 0
     claim: Claim | None = None
+    queued: Queued | None = None
     decision: Decision = Decision.UNDECIDED
     decision_reason: str = ""
     decision_message: str = ""

@@ -100,6 +100,7 @@ class Reason(StrEnum):
     TARGET_NEVER_RAN = "TargetNeverRan"
     SOURCE_NOT_THAWED = "SourceNotThawed"
 
+    QUEUED = "Queued"
     CHECKS_PASSED = "ChecksPassed"
     PREPARING_TARGET = "PreparingTarget"
     CONTAINER_HELD = "ContainerHeld"

@@ -7,6 +7,7 @@ agent can see is named as such, never guessed.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -21,11 +22,13 @@ from podferry.cli import exits, foresee, node_facts, values
 from podferry.cli.resolve import pod_of
 from podferry.cli.session import cluster_options, namespace_option, talk
 from podferry.cli.show import cluster_of, output_option
-from podferry.controller.core.view import NodeView
+from podferry.controller.core.view import ClaimView, NodeView
+from podferry.controller.runtime import claims
 from podferry.controller.runtime.node_view import node_view, requested_by_node
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.strategies.container import preflight
+from podferry.strategies.container.claim_checks import check_claims, check_reach
 from podferry.strategies.container.finding import Finding
 
 Object = dict[str, Any]
@@ -97,14 +100,15 @@ async def judge(client: ApiClient, namespace: str, ref: WorkloadRef, target: str
     for raw in (await client.list(paths.nodes()))["items"]:
         name = str(raw["metadata"]["name"])
         seen[name] = node_view(raw, requested=requested, facts=told.of(name))
+    mounted, unread = await _claims(client, namespace, pod)
     now = SystemClock().now()
     moves = await foresee.history(client, namespace)
     space, why = await _namespace(client, namespace)
-    found = verdict_of(label, pod, seen, target)
+    verdict = verdict_of(label, pod, seen, target, mounted)
     return replace(
-        found,
-        blockers=(*found.blockers, *preflight.check_namespace(space)),
-        unknown=(*unknown(told, seen, now), *why),
+        verdict,
+        blockers=(*verdict.blockers, *preflight.check_namespace(space)),
+        unknown=(*unknown(told, seen, now), *unread, *why),
         predictions=foresee.foresee(pod, moves, now),
     )
 
@@ -117,6 +121,16 @@ async def _namespace(client: ApiClient, name: str) -> tuple[Object | None, tuple
         return None, (f"whether namespace {name} is excluded from moves: {error.message}",)
 
 
+async def _claims(
+    client: ApiClient, namespace: str, pod: Object
+) -> tuple[dict[str, ClaimView] | None, tuple[str, ...]]:
+    """The pod's claims and volumes; None and why if the user may not read them."""
+    try:
+        return await claims.read(client, namespace, [pod]), ()
+    except errors.Forbidden as error:
+        return None, (f"persistent volumes: {error.message}",)
+
+
 def unknown(told: node_facts.Told, seen: dict[str, NodeView], now: datetime) -> tuple[str, ...]:
     """What was left open because facts of nodes are missing or old. Pure."""
     if told.why:
@@ -127,10 +141,18 @@ def unknown(told: node_facts.Told, seen: dict[str, NodeView], now: datetime) -> 
     return (*silent, *([old] if old else []))
 
 
-def verdict_of(label: str, pod: Object, seen: dict[str, NodeView], target: str | None) -> Verdict:
-    """Judge a pod and the nodes with the strategy's own checks. Pure."""
+def verdict_of(
+    label: str,
+    pod: Object,
+    seen: dict[str, NodeView],
+    target: str | None,
+    found: Mapping[str, ClaimView] | None = None,
+) -> Verdict:
+    """Judge a pod, its claims and the nodes with the strategy's own checks. Pure."""
     name, home = str(pod["metadata"]["name"]), str((pod.get("spec") or {}).get("nodeName") or "-")
     blockers = preflight.check_pod(pod)
+    if found is not None:
+        blockers += check_claims(pod, found, others={}, same_name=False)
     source = seen.get(home)
     if target is not None and target not in seen:
         text = f"node {target} does not exist; known: {', '.join(sorted(seen))}"
@@ -143,6 +165,7 @@ def verdict_of(label: str, pod: Object, seen: dict[str, NodeView], target: str |
         if target not in (None, node.name):
             continue
         findings = _seen(preflight.check_target(pod, source, node), node)
+        findings += check_reach(pod, found or {}, node)
         if findings:
             refused.append((node.name, f"{findings[0].reason}: {findings[0].message}"))
         else:

@@ -110,6 +110,16 @@ def jobs(namespace: str | None, name: str | None = None, sub: str | None = None)
     return resource("batch/v1", "jobs", namespace=namespace, name=name, sub=sub)
 
 
+def claims(namespace: str | None, name: str | None = None) -> str:
+    """Path of persistent volume claims."""
+    return resource("v1", "persistentvolumeclaims", namespace=namespace, name=name)
+
+
+def volumes(name: str | None = None) -> str:
+    """Path of persistent volumes."""
+    return resource("v1", "persistentvolumes", name=name)
+
+
 def endpointslices(namespace: str | None, name: str | None = None) -> str:
     """Path of endpoint slices."""
     return resource("discovery.k8s.io/v1", "endpointslices", namespace=namespace, name=name)

@@ -19,6 +19,8 @@ layer, emptyDirs and /dev/shm), tcpConnections, processes, cgroup, openFiles.
 
 from __future__ import annotations
 
+TIME_HEADER = "Podferry-Time"
+"""In every answer: the agent's wall clock [unix s] when the answer was made."""
 NODE = "/v1/node"
 PROBE = "/v1/probe"
 

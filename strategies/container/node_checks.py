@@ -69,7 +69,7 @@ def check_target(
         findings += _clocks(target)
     if post_copy:
         findings += _userfaultfd(target, "target")
-    return [*findings, *_placement(pod, target), *_memory(pod, target)]
+    return [*findings, *check_placement(pod, target), *_memory(pod, target)]
 
 
 def check_post_copy(source: NodeView, target: NodeView) -> list[Finding]:
@@ -224,7 +224,7 @@ def _processor(source: NodeView, target: NodeView) -> Iterator[Finding]:
         )
 
 
-def _placement(pod: RawPod, node: NodeView) -> Iterator[Finding]:
+def check_placement(pod: RawPod, node: NodeView) -> Iterator[Finding]:
     """The replacement is pinned to the target, so its own wishes must allow that node."""
     spec = pod.get("spec") or {}
     wanted = spec.get("nodeSelector") or {}
@@ -238,7 +238,7 @@ def _placement(pod: RawPod, node: NodeView) -> Iterator[Finding]:
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
     terms = required.get("nodeSelectorTerms") or []
-    if terms and not any(_term_matches(term, node.labels) for term in terms):
+    if terms and not any(term_matches(term, node.labels) for term in terms):
         yield Finding(
             Reason.TARGET_UNSCHEDULABLE,
             f"target node {node.name} does not meet the required nodeAffinity of {title(pod)};"
@@ -246,12 +246,13 @@ def _placement(pod: RawPod, node: NodeView) -> Iterator[Finding]:
         )
 
 
-def _term_matches(term: dict[str, Any], labels: dict[str, str]) -> bool:
+def term_matches(term: dict[str, Any], labels: dict[str, str]) -> bool:
     """All expressions hold; `matchFields` is our own pin of an earlier move and is replaced."""
-    return all(_expression_holds(item, labels) for item in term.get("matchExpressions") or [])
+    return all(expression_holds(item, labels) for item in term.get("matchExpressions") or [])
 
 
-def _expression_holds(item: dict[str, Any], labels: dict[str, str]) -> bool:
+def expression_holds(item: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether labels meet one matchExpression of a node or pod selector."""
     value, values = labels.get(str(item.get("key"))), item.get("values") or []
     match item.get("operator"):
         case "In":

@@ -21,7 +21,9 @@ from podferry.wire import names
 
 OWNERS = ("ReplicaSet", "Job", "StatefulSet")
 """Owners that give a pod up and take another one; a pod without an owner may move as well."""
-VOLUMES = frozenset({"emptyDir", "configMap", "secret", "projected", "downwardAPI"})
+VOLUMES = frozenset({"emptyDir", "configMap", "secret", "projected", "downwardAPI",
+                     "persistentVolumeClaim"})  # fmt: skip
+"""Claims are judged by `claim_checks`, which needs the claim itself."""
 _MIRROR = "kubernetes.io/config.mirror"
 _HOST_NAMESPACES = {"hostPID": "process", "hostIPC": "IPC"}
 
@@ -206,13 +208,11 @@ def _volumes(pod: RawPod) -> Iterator[Finding]:
                 f"{where} is the folder {path} of its node, which does not travel; use an"
                 " emptyDir (its contents travel) instead",
             )
-        elif kind in ("persistentVolumeClaim", "ephemeral"):
-            claim = (volume[kind] or {}).get("claimName") or "made for this pod"
+        elif kind == "ephemeral":
             yield Finding(
                 Reason.PERSISTENT_VOLUME,
-                f"{where} is a persistent volume (claim {claim}): two pods would hold it at once,"
-                " not supported yet; use an emptyDir (its contents travel) if it need not outlive"
-                " the pod",
+                f"{where} is a persistent volume made for this pod, which ends with it; use an"
+                " emptyDir (its contents travel)",
             )
         elif kind not in VOLUMES:
             yield Finding(

@@ -6,11 +6,13 @@ nodes. All checks only find; refusing is the caller's. An empty list means: noth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from podferry.api.migration import Prediction
 from podferry.api.reasons import Reason
-from podferry.controller.core.view import NodeView
+from podferry.controller.core.view import ClaimView, NodeView
+from podferry.strategies.container.claim_checks import check_reach
 from podferry.strategies.container.finding import Finding, RawPod, app_containers, title
 from podferry.strategies.container.node_checks import (
     check_post_copy,
@@ -19,6 +21,7 @@ from podferry.strategies.container.node_checks import (
     headroom_bytes,
 )
 from podferry.strategies.container.pod_checks import check_namespace, check_pod
+from podferry.strategies.container.spread_checks import check_spread
 
 __all__ = [
     "Finding",
@@ -122,6 +125,10 @@ def choose_target(
     nodes: dict[str, NodeView],
     selector: dict[str, str] | None,
     post_copy: bool = False,
+    full: frozenset[str] = frozenset(),
+    claims: Mapping[str, ClaimView] | None = None,
+    pods: Mapping[str, RawPod] | None = None,
+    same_name: bool = False,
 ) -> tuple[NodeView | None, list[Finding]]:
     """Choose the eligible node with the most memory that nobody requested.
 
@@ -131,6 +138,10 @@ def choose_target(
         nodes: all nodes by name.
         selector: labels that the node must have; None or empty: any node.
         post_copy: PostCopy was asked for, which not every node can do.
+        claims: claims of its namespace by name, for where their volumes can be mounted.
+        pods: pods of its namespace, for spread and (anti-)affinity.
+        same_name: the source is gone before the target's pod is placed for good.
+        full: nodes that take no further move now; chosen only where no other is eligible.
 
     Returns:
         The node and no findings, or None and NoEligibleTarget with the reason of each node.
@@ -142,12 +153,15 @@ def choose_target(
         if any(node.labels.get(key) != value for key, value in wanted.items()):
             continue
         findings = check_target(pod, source, node, post_copy=post_copy)
+        findings += check_reach(pod, claims or {}, node)
+        findings += check_spread(pod, node, nodes=nodes, pods=pods or {}, same_name=same_name)
         if findings:
             refusals.append(f"{name}: {findings[0].message}")
         else:
             eligible.append(node)
     if eligible:
-        return max(eligible, key=headroom_bytes), []
+        free = [node for node in eligible if node.name not in full]
+        return max(free or eligible, key=headroom_bytes), []
     return None, [Finding(Reason.NO_ELIGIBLE_TARGET, _no_target(pod, source, wanted, refusals))]
 
 

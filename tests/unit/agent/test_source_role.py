@@ -162,7 +162,7 @@ async def test_a_dump_in_flight_is_picked_up_and_not_begun_again(
         Path(f"{side.folder}/dump.pid").write_text("12")
     found = Container(CID, "running", 1, Bundle("/bundle", {}))
     monkeypatch.setattr("podferry.agent.containers.find", lambda _host, _id: found)
-    monkeypatch.setattr(operations, "probe", lambda _host, _found: {"blockers": []})
+    monkeypatch.setattr(operations, "probe", lambda _host, _found, **_: {"blockers": []})
     monkeypatch.setattr(operations, "pause", lambda *_: 0.001)
     monkeypatch.setattr(Node, "publish_tls", lambda _self: "/run/podferry/tls")
 
@@ -185,7 +185,7 @@ async def test_a_blocker_found_right_before_the_freeze_touches_nothing(
     found = Container(CID, "running", 1, Bundle("/bundle", {}))
     blockers = [{"reason": "IOUring", "message": "process 1 uses io_uring"}]
     monkeypatch.setattr("podferry.agent.containers.find", lambda _host, _id: found)
-    monkeypatch.setattr(operations, "probe", lambda _host, _found: {"blockers": blockers})
+    monkeypatch.setattr(operations, "probe", lambda _host, _found, **_: {"blockers": blockers})
     monkeypatch.setattr(Node, "publish_tls", lambda _self: "/run/podferry/tls")
     with pytest.raises(AgentError, match="io_uring"):
         await source(world).reach(side, "Frozen", None)

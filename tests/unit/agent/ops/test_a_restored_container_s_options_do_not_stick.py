@@ -20,5 +20,5 @@ def test_the_file_of_the_restore_is_written_anew_for_the_dump(tmp_path: Path) ->
     (tmp_path / "f").mkdir()
     spec = dump.DumpSpec("c1", "/f", "/f/images", "/f/work", options=("tls",))
     own = dump._configure(Host(str(tmp_path), enter=False), spec)
-    assert kept.read_text() == "network-lock skip\ntls\n"
+    assert kept.read_text() == "network-lock skip\nghost-limit 64M\ntls\n"
     assert (tmp_path / own.removeprefix("/")).read_text() == kept.read_text()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from podferry.controller.runtime import pki
 from podferry.controller.runtime.agent_client import AgentClient, AgentRefused, AgentUnreachable
+from podferry.wire import agent_api
 from podferry.wire.stages import Observed, Order, Progress, Role
 
 NOW = datetime.now(UTC)
@@ -155,6 +157,24 @@ async def test_an_answer_that_is_no_observation_is_refused(
     agent.answer = answer
     with pytest.raises(AgentRefused, match="not an observation"):
         await client.order("127.0.0.1", ORDER, wait_seconds=1)
+
+
+async def test_moments_of_an_agent_whose_clock_is_off_arrive_by_our_clock(
+    client: AgentClient, agent: FakeAgent
+) -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        late = time.time() + 3600
+        facts = {"frozenAt": late, "resumedAt": late}
+        body = replace(ANSWER, facts=facts).to_dict()
+        return web.json_response(body, headers={agent_api.TIME_HEADER: f"{late:.6f}"})
+
+    agent.answer = answer
+    before = time.time()
+    observed = await client.observe("127.0.0.1", "mig", 1, "source")
+    assert observed is not None
+    # Between question and answer, whatever the machine was busy with meanwhile.
+    for name in ("frozenAt", "resumedAt"):
+        assert before - 1800 < observed.facts[name] < time.time() + 1800
 
 
 @pytest.mark.parametrize("name", ["controller.podferry.dev"])

@@ -247,3 +247,14 @@ async def test_the_namespace_is_read_until_the_freeze_and_not_within_it(world: W
     frozen = await world.builder.build(migration(replace(ACCEPTED, freeze_epoch=1)))
     assert frozen.namespace is None
     assert world.reads().count(paths.namespaces("default")) == 1
+
+
+async def test_a_start_that_was_decided_counts_before_the_store_shows_it(world: World) -> None:
+    first = replace(migration(MigrationStatus()), name="first", uid="first", namespace="else")
+    metadata = {"name": "first", "namespace": "else", "uid": "first"}
+    world.stores.migrations.put({"metadata": metadata, "parsed": first})
+    assert (await world.builder.build(migration(ACCEPTED))).active == (first,)
+    world.builder.decided(replace(first, status=ACCEPTED))
+    view = await world.builder.build(migration(ACCEPTED))
+    assert [one.status.source for one in view.active] == [ACCEPTED.source]
+    assert view.others == ()

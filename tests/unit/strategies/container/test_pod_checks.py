@@ -78,9 +78,6 @@ CASES: dict[str, tuple[dict[str, Any], Reason, list[str]]] = {
     "host path": (
         _volume(hostPath={"path": "/data"}), R.HOST_PATH, ["volume data", "/data", "emptyDir"],
     ),
-    "claim": (
-        _volume(persistentVolumeClaim={"claimName": "big"}), R.PERSISTENT_VOLUME, ["claim big"],
-    ),
     "ephemeral claim": (
         _volume(ephemeral={"volumeClaimTemplate": {}}), R.PERSISTENT_VOLUME, ["made for this pod"],
     ),
