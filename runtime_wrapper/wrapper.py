@@ -114,12 +114,12 @@ def restore(call, annotations, argv, order):
              + order)
     lock = open(os.path.join(folder, "claim-%s.lock" % role), "a")
     wait_for(lambda: try_lock(lock), deadline, "another create of this attempt still runs")
-    wanted(folder, role, pod)  # refuses before an earlier container is ended that may have run
+    wanted(folder, role, pod, call.id)  # refuses before an earlier container is ended that may have run
     end_earlier(folder, role, call)
     write(folder, "claim-%s.json" % role, {
         "containerID": call.id, "podUID": pod, "bundle": call.bundle, "wrapperPID": os.getpid(),
         "bootID": boot_id(), "at": time.time(), "cgroup": group_of(call.bundle)})
-    plan = wait_for(lambda: wanted(folder, role, pod), deadline,
+    plan = wait_for(lambda: wanted(folder, role, pod, call.id), deadline,
                     "the order to restore did not come within %d s; kubelet tries again"
                     % CREATE_HOLD_SECONDS)
     if plan["action"] == "plain":
@@ -133,8 +133,11 @@ def may_create_plainly(folder, pod):
     return bool(resumed) and bool(pod) and resumed.get("podUID") == pod
 
 
-def wanted(folder, role, pod):
-    """The agent's plan once it is for us; None while it says hold."""
+def wanted(folder, role, pod, identity):
+    """The agent's plan once it is for us; None while it says hold, or means an earlier container.
+
+    That one was filled with the source's files; a new one of the same pod is still empty.
+    """
     if os.path.exists(os.path.join(folder, "ABORTED")):
         raise Refused("this move was rolled back; the workload runs on its source node")
     for name in ("RESUMED", "RESUMING"):
@@ -148,7 +151,8 @@ def wanted(folder, role, pod):
     plan = read(folder, "restore.json") or {}
     if plan.get("action") == "refuse":
         raise Refused("the agent refuses this restore; see the Migration's conditions")
-    if plan.get("action") == "restore" and role in plan.get("roles", ()):
+    ours = role in plan.get("roles", ()) and plan.get("containerID", identity) == identity
+    if plan.get("action") == "restore" and ours:
         return plan
     return None
 

@@ -4,7 +4,8 @@ Attempt folder: <state>/attempts/<uid>.<attempt>/
   source/  order.json observed.json FATE (sealed|thawed, O_EXCL) dump.pid dump.rc images/
   target/  order.json observed.json images/ criu.conf
            restore.json  written by the agent: {"action": "hold|restore|refuse|plain",
-                         "roles": [...], "imagePath", "workPath", "criuConfig", "lazy": bool}
+                         "roles": [...], "imagePath", "workPath", "criuConfig", "lazy": bool,
+                         "containerID": with action restore, the one container that is meant}
            claim-<role>.json  written by the wrapper under flock of claim-<role>.lock:
                          {"containerID", "podUID", "bundle", "wrapperPID", "bootID", "at",
                          "cgroup": [folder, is v2]}
