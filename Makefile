@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup parts check test test-unit test-lab test-faults fuzz image generate demo bench clean
+.PHONY: help setup parts check test test-unit test-lab test-faults fuzz chaos coverage chaos coverage image generate demo bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,14 @@ test: check test-unit test-lab ## all checks and all tests
 FUZZ_SECONDS ?= 120
 fuzz: setup ## nonsense for every parser of foreign bytes (FUZZ_SECONDS=120)
 	@$(PY) -m tools.fuzz $(FUZZ_SECONDS)
+
+SEEDS ?= 1000
+chaos: setup ## random faults in virtual time (SEEDS=1000); the whole matrix: python -m tools.chaos --help
+	@$(PY) -m tools.chaos --seeds $(SEEDS)
+
+coverage: setup ## lines and branches of core, agent and wrapper that the tests without a cluster run
+	@$(VENV)/bin/coverage run -m pytest -q -m "not lab and not faults" tests
+	@$(VENV)/bin/coverage report --skip-empty --sort=cover
 
 image: setup ## the container image of controller and agent, without Docker
 	@$(VENV)/bin/podferry image

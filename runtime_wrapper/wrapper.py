@@ -134,7 +134,10 @@ def may_create_plainly(folder, pod):
 
 
 def wanted(folder, role, pod, identity):
-    """The agent's plan once it is for this very container; None while it says hold."""
+    """The agent's plan once it is for this very container; None while it says hold.
+
+    Another container of the same pod was filled with the source's files; this one may be empty.
+    """
     if os.path.exists(os.path.join(folder, "ABORTED")):
         raise Refused("this move was rolled back; the workload runs on its source node")
     for name in ("RESUMED", "RESUMING"):

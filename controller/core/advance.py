@@ -18,7 +18,7 @@ def advance(view: View) -> Step:
     """What this Migration needs now."""
     migration, status = view.migration, view.migration.status
     if status.phase in TERMINAL_VALUES:
-        return Step(status, (RemoveFinalizer(),))
+        return rollback.clean_later(view) or Step(status, (RemoveFinalizer(),))
     if not accept.is_accepted(migration):
         if migration.spec.cancel or migration.deletion_requested:
             draft = Draft(migration, view.now)

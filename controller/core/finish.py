@@ -161,6 +161,13 @@ def _why_not_resumed(view: View, target: Endpoint) -> str:
             " workload up"
         )
     error = (view.target.error if view.target else None) or {}
+    final = pods.find(view.pods, view.migration.uid, status.attempt, pods.ROLE_FINAL)
+    if keeps_name(status.owner) and final is None:
+        return (
+            f"pod {status.source.pod if status.source else '?'}, in which the workload goes on, is"
+            f" not there: its creation is refused or fails. {kept}, and whole on {target.node}; see"
+            " the namespace's quota, whether it is being deleted, and the events of the pod's owner"
+        )
     return (
         f"{target.node} has not confirmed that the workload runs:"
         f" {error.get('message', 'no answer from its agent')}. {kept}; bring the node back"
@@ -231,6 +238,11 @@ def _clean_up(view: View) -> Step | None:
     if there:
         delete = DeletePod(migration.namespace, end.pod, end.uid, 0)
         left.insert(0 if handover.is_late(view) else len(left), delete)
+    # Its deletion belongs to the resume, but the resume may be seen before that was done.
+    rehearsal = pods.find(view.pods, migration.uid, status.attempt, pods.ROLE_REHEARSAL)
+    if rehearsal is not None:
+        metadata = rehearsal["metadata"]
+        left.append(DeletePod(migration.namespace, metadata["name"], metadata["uid"], 0))
     return Step(status, tuple(left), POLL_SECONDS) if left else None
 
 
@@ -270,7 +282,7 @@ def measure(view: View) -> Measured:
         prepare = (parse(status.frozen_at) - parse(status.started_at)).total_seconds()
     return Measured(
         freeze_seconds=round(freeze, 4),
-        total_seconds=round(seconds_since(status.started_at, view.now), 3),
+        total_seconds=round(_span(status.started_at, stamp(view.now)), 3),
         prepare_seconds=round(prepare, 3),
         dump_seconds=float(source.get("dumpSeconds") or 0.0),
         restore_seconds=float(target.get("restoreSeconds") or 0.0),
@@ -297,6 +309,11 @@ def _phases(status: MigrationStatus, dump_seconds: float) -> tuple[PhaseTime, ..
         found.insert(1, PhaseTime("Dump", status.frozen_at, dump_seconds))
     # Begin and end may be of two machines' clocks: a negative time says nothing.
     return tuple(item for item in found if item.seconds >= 0)
+
+
+def _span(begin: str, end: str) -> float:
+    """Seconds between two stamps, 0 if a clock was set back between them."""
+    return max(0.0, (parse(end) - parse(begin)).total_seconds()) if begin else 0.0
 
 
 def _connections_closed(source: dict[str, Any]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from podferry.api.reasons import Condition
 from podferry.controller.core import orders
 from podferry.controller.core.pods import RawPod
-from podferry.controller.core.status import condition, parse
+from podferry.controller.core.status import condition, seconds_since
 from podferry.controller.core.view import View
 from podferry.wire import names
 
@@ -77,5 +77,4 @@ def is_true(pod: RawPod, kind: str) -> bool:
 def _seconds_since(view: View, kind: Condition) -> float:
     """Seconds since a condition of the Migration changed, by the controller's clock alone."""
     found = condition(view.migration.status, kind)
-    when = parse(found.last_transition_time) if found else view.now
-    return (view.now - when).total_seconds()
+    return seconds_since(found.last_transition_time if found else "", view.now)

@@ -27,6 +27,8 @@ LOST_TARGET_SECONDS = 10.0
 LATE_THAW_SECONDS = 15.0
 """A thaw takes milliseconds; after that long a person should know that a workload stands still."""
 POLL_SECONDS = 0.2
+CLEAN_SECONDS = 3600.0
+CLEAN_POLL_SECONDS = 5.0
 
 
 def decide(view: View, reason: Reason | str, message: str) -> Step:
@@ -173,6 +175,25 @@ def _remove_target(view: View) -> list[Action]:
             metadata = pod["metadata"]
             found.append(DeletePod(migration.namespace, metadata["name"], metadata["uid"], 0))
     return found
+
+
+def clean_later(view: View) -> Step | None:
+    """What a silent target still holds when the Migration is over; None when nothing is known.
+
+    The workload does not wait for it, but its memory must not stay on that disk for ever. Asked
+    until the agent answers, its node is gone, or an hour passed.
+    """
+    status = view.migration.status
+    back = status.decision in (Decision.ROLLED_BACK, Decision.REVERTED)
+    late = seconds_since(status.completed_at, view.now) > CLEAN_SECONDS
+    if not back or late or not view.migration.finalizers or status.target is None:
+        return None
+    if view.target is not None and view.target.stage == TargetStage.ABORTED.value:
+        return None
+    if status.target.node not in view.nodes:
+        return None
+    order = orders.target(view, status, TargetStage.ABORTED, wait=1.0)
+    return Step(status, (order,), CLEAN_POLL_SECONDS)
 
 
 def _end(view: View) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
 
@@ -28,9 +29,15 @@ def parse(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+CLOCK_SKEW_SECONDS = 5.0
+"""So far the clocks of two replicas may be apart; a stamp further ahead is of a clock that was
+wrong, and what it began counts as long ago: a wait must never last until the clock is there."""
+
+
 def seconds_since(text: str, now: datetime) -> float:
-    """Seconds from a stamp to now; 0 for an empty stamp."""
-    return (now - parse(text)).total_seconds() if text else 0.0
+    """Seconds from a stamp to now; 0 for an empty stamp, infinite for one of a wrong clock."""
+    seconds = (now - parse(text)).total_seconds() if text else 0.0
+    return seconds if seconds >= -CLOCK_SKEW_SECONDS else math.inf
 
 
 def condition(status: MigrationStatus, kind: Condition) -> ConditionStatus | None:

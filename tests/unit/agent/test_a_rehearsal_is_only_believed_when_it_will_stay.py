@@ -1,0 +1,81 @@
+"""A restored container counts once containerd started it, and only while its wrapper answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from podferry.agent import files
+from podferry.agent import target as module
+from podferry.agent.engine import Side
+from podferry.agent.errors import AgentError
+from podferry.wire import layout
+from podferry.wire.stages import Role
+from tests.unit.agent.roles import CID, World, target
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(module, "START_SECONDS", 0.05)
+    return World(tmp_path, monkeypatch)
+
+
+def rehearsing(world: World, *, restored: bool) -> Side:
+    """A side whose memory is here, its container claimed."""
+    side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
+    world.claim(side)
+    images = Path(side.folder) / "images"
+    images.mkdir()
+    header = (2).to_bytes(4, "little") + bytes([8, 7])
+    (images / "pagemap-1.img").write_bytes(bytes(8) + header)
+    Path(f"{side.folder}/page-server.rc").write_text("0")
+    files.write_json(f"{side.folder}/manifest.json", {"images": {}, "streams": []})
+    if restored:
+        answer = {"containerID": CID, "seconds": 0.2}
+        files.write_json(f"{side.folder}/restored-replacement.json", answer)
+    return side
+
+
+def marker(world: World) -> Path:
+    """What the wrapper leaves until `start` of that container."""
+    place = Path(world.node.local(layout.restored_file(CID)))
+    place.parent.mkdir(parents=True)
+    place.touch()
+    return place
+
+
+async def test_one_that_containerd_never_started_is_no_rehearsal(world: World) -> None:
+    side = rehearsing(world, restored=True)
+    marker(world)
+    with pytest.raises(AgentError, match="NotStarted"):
+        await target(world).reach(side, "Rehearsed", None)
+
+
+async def test_one_that_was_started_is(world: World) -> None:
+    side = rehearsing(world, restored=True)
+    marker(world).unlink()
+    await target(world).reach(side, "Rehearsed", None)
+    assert side.facts["rehearsed"] == CID
+
+
+async def test_a_wrapper_that_died_without_an_answer_ends_the_rehearsal_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = rehearsing(world, restored=False)
+    role = target(world)
+
+    def restores(*arguments: object, **named: object) -> None:
+        (world.wrapper / "stat").unlink(missing_ok=True)
+
+    monkeypatch.setattr(role, "_order_wrapper", restores)
+    with pytest.raises(AgentError, match="WrapperGone"):
+        await role.reach(side, "Rehearsed", None)
+
+
+async def test_the_order_to_restore_names_the_one_container_that_was_filled(world: World) -> None:
+    side = rehearsing(world, restored=True)
+    await target(world).reach(side, "Rehearsed", None)
+    plan = files.read_json(f"{side.folder}/restore.json")
+    assert plan is not None
+    assert plan["containerID"] == CID
