@@ -89,7 +89,7 @@ def write_restore_config(path: str, tls_dir: str) -> None:
 def probe(host: Host, found: containers.Container) -> dict[str, Any]:
     """Blockers and sizes of a running container, as sent over the wire."""
     cgroup = cgroup_of(host, found.id)
-    answer = probing.probe(cgroup.pids())
+    answer = probing.settled(cgroup.pids)
     places = [*containers.empty_dirs(host, found.bundle).values(), found.bundle.shm]
     with contextlib.suppress(AgentError):
         places.append(containers.upper_dir(host, found.bundle))

@@ -1,6 +1,6 @@
 """An image with what the plain workload lacks: files to change, a program that CRIU cannot dump.
 
-`/counter` is the lab's own workload; `/holder` and `/family` are in `src`.
+`/counter` is the lab's own workload; `/holder`, `/family` and `/step` are in `src`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _SOURCES = {
     "counter": Path(static.__file__).parent / "src" / "counter.c",
     "holder": Path(__file__).parent / "src" / "holder.c",
     "family": Path(__file__).parent / "src" / "family.c",
+    "step": Path(__file__).parent / "src" / "step.c",
 }
 
 
