@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from podferry.agent.ops import guests
+from podferry.agent.ops import guests, kubelet_files
 
 _PLAIN_DEVICES = re.compile(
     r"^/dev/(null|zero|full|random|urandom|shm/.*|pts/ptmx|ptmx)( \(deleted\))?$"
@@ -52,6 +52,8 @@ def probe(pids: list[int], *, proc: Path = Path("/proc")) -> dict[str, Any]:
         with contextlib.suppress(OSError):
             _status(folder, pid, seen)
             _descriptors(folder, pid, seen)
+            if path := kubelet_files.mapped(folder):
+                seen.block("UnsupportedResource", kubelet_files.words(pid, path, "mapped"))
     strangers = guests.find(pids, proc=proc)
     if strangers:
         seen.block(_EXEC, guests.words(strangers))
@@ -128,6 +130,8 @@ def _descriptors(folder: Path, pid: int, seen: _Seen) -> None:
                 f"process {pid} has an MPTCP socket open (fd {entry.name}), which CRIU cannot dump;"
                 f" {_NO_MPTCP}",
             )
+        elif kubelet_files.is_one(target):
+            seen.block("UnsupportedResource", kubelet_files.words(pid, target, "open"))
         elif "io_uring" in target:
             seen.block(
                 "IOUring",
