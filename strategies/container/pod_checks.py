@@ -151,8 +151,8 @@ def _containers(pod: RawPod) -> Iterator[Finding]:
         yield Finding(
             Reason.SEVERAL_CONTAINERS,
             f"{title(pod)} has {len(running)} containers ({', '.join(running[:5])}; sidecars and"
-            " debug containers count); one can be moved so far: put the others in a pod of"
-            " their own",
+            " debug containers count); moving one with its memory while the others start anew is"
+            " not built: put the others in a pod of their own",
         )
     for one in spec.get("initContainers") or []:
         powers = [] if is_sidecar(one) else _powers(one)

@@ -91,3 +91,6 @@ def test_init_containers_ran_once_and_volumes_are_those_of_the_target_s_pod(
     assert {item["conditionType"] for item in target["spec"]["readinessGates"]} == {
         GATE, "podferry.dev/running",
     }  # fmt: skip
+    # Of a kept name kubelet tries the hook on the frozen source, where runc refuses it.
+    told = {item["reason"] for item in moves.get("events")["items"] if "Hook" in item["reason"]}
+    assert told <= ({"FailedPreStopHook"} if kind == "StatefulSet" else set())
