@@ -92,9 +92,8 @@ def probe(host: Host, found: containers.Container, *, files_too: bool = True) ->
     `files_too`: also walk what travels beside the memory, for fileBytes; it may be a large tree.
     """
     cgroup = cgroup_of(host, found.id)
-    pids = cgroup.pids()
-    answer = probing.probe(pids)
-    answer["blockers"] += shared_volumes.blockers(host, found.bundle, pids)
+    answer = probing.settled(cgroup.pids)
+    answer["blockers"] += shared_volumes.blockers(host, found.bundle, cgroup.pids())
     answer["ok"] = not answer["blockers"]
     answer["cgroup"] = "v2" if cgroup.v2 else "v1"
     if not files_too:

@@ -10,6 +10,7 @@ TEMPLATE = Path(__file__).with_name("wrapper.py.in")
 CONSTANTS = (
     "ANNOTATION_RESTORE",
     "ANNOTATION_RESTORE_ROLE",
+    "ANNOTATION_RESTORE_CONTAINER",
     "STATE_DIR",
     "RUN_DIR",
     "CREATE_HOLD_SECONDS",

@@ -9,9 +9,13 @@ import contextlib
 import os
 import re
 import stat
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from podferry.agent.ops import guests, kubelet_files
 
 _PLAIN_DEVICES = re.compile(
     r"^/dev/(null|zero|full|random|urandom|shm/.*|pts/ptmx|ptmx)( \(deleted\))?$"
@@ -25,6 +29,11 @@ _ESTABLISHED, _UNCONNECTED, _LISTEN = "01", "07", "0A"
 _EVERYWHERE = ("00000000", "0" * 32, "0000000000000000FFFF000000000000")
 _LOOPBACK = re.compile(r"(0{16}FFFF0000)?[0-9A-F]{6}7F|0{24}01000000")
 """127.0.0.0/8, plain or mapped, and ::1, in the byte order of /proc/net on x86 and ARM."""
+
+
+_EXEC = "ExecSession"
+GUESTS_LEAVE_SECONDS = 2.0
+_POLL_SECONDS = 0.02
 
 
 @dataclass(slots=True)
@@ -46,6 +55,11 @@ def probe(pids: list[int], *, proc: Path = Path("/proc")) -> dict[str, Any]:
         with contextlib.suppress(OSError):
             _status(folder, pid, seen)
             _descriptors(folder, pid, seen)
+            if path := kubelet_files.mapped(folder):
+                seen.block("UnsupportedResource", kubelet_files.words(pid, path, "mapped"))
+    strangers = guests.find(pids, proc=proc)
+    if strangers:
+        seen.block(_EXEC, guests.words(strangers))
     connections = 0
     if pids:
         net = proc / str(pids[0]) / "net"
@@ -63,6 +77,27 @@ def probe(pids: list[int], *, proc: Path = Path("/proc")) -> dict[str, Any]:
         "processes": len(pids),
         "openFiles": seen.open_files,
     }
+
+
+def settled(
+    pids: Callable[[], list[int]],
+    *,
+    proc: Path = Path("/proc"),
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """Probe; while only exec'd processes are in the way, wait up to 2 s: most are kubelet's probes.
+
+    Args:
+        pids: reads the processes of the container.
+    """
+    deadline = clock() + GUESTS_LEAVE_SECONDS
+    while True:
+        answer = probe(pids(), proc=proc)
+        alone = {item["reason"] for item in answer["blockers"]} == {_EXEC}
+        if not alone or clock() >= deadline:
+            return answer
+        pause(_POLL_SECONDS)
 
 
 def _status(folder: Path, pid: int, seen: _Seen) -> None:
@@ -100,6 +135,8 @@ def _descriptors(folder: Path, pid: int, seen: _Seen) -> None:
                 f"process {pid} has an MPTCP socket open (fd {entry.name}), which CRIU cannot dump;"
                 f" {_NO_MPTCP}",
             )
+        elif kubelet_files.is_one(target):
+            seen.block("UnsupportedResource", kubelet_files.words(pid, target, "open"))
         elif "io_uring" in target:
             seen.block(
                 "IOUring",

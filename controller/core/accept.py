@@ -25,7 +25,7 @@ from podferry.controller.core import owners, places, restored
 from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, RecordEvent
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
-from podferry.strategies.container import copy_mode, estimate, preflight, quota_checks
+from podferry.strategies.container import copy_mode, estimate, init_cost, preflight, quota_checks
 from podferry.strategies.container.claim_checks import check_claims, check_reach
 from podferry.strategies.container.spread_checks import check_spread
 
@@ -114,6 +114,8 @@ def _second(view: View) -> Step:
     pod = view.pods.get(end.pod)
     if pod is None or pod["metadata"]["uid"] != end.uid:
         raise PreconditionError(Reason.UNKNOWN_WORKLOAD, f"pod {end.pod} is gone")
+    if keeps_name(status.owner):
+        prediction = init_cost.lengthen(prediction, pod)
     spec = view.migration.spec
     _raise(
         preflight.check_budget(

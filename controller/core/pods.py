@@ -131,6 +131,7 @@ def _base(spec: dict[str, Any], *, uid: str, attempt: int, role: str, node: str)
             "annotations": {
                 names.ANNOTATION_RESTORE: restore_key(uid, attempt),
                 names.ANNOTATION_RESTORE_ROLE: role,
+                names.ANNOTATION_RESTORE_CONTAINER: spec["containers"][0]["name"],
                 names.ANNOTATION_MIGRATION: uid,
             },
         },

@@ -40,8 +40,10 @@ def adapt(spec: dict[str, Any], *, pulled: bool) -> None:
             readiness.pop("initialDelaySeconds", None)
         if startup:
             _begin_at_once(startup)
-        if pulled and container.get("imagePullPolicy") == "Always":
-            container["imagePullPolicy"] = "IfNotPresent"
+    if pulled:
+        for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
+            if container.get("imagePullPolicy") == "Always":
+                container["imagePullPolicy"] = "IfNotPresent"
 
 
 def pin_image(spec: dict[str, Any], container: str, image: str) -> None:

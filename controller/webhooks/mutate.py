@@ -143,6 +143,8 @@ def patched(pod: dict[str, Any], plan: Plan, token: str) -> dict[str, Any]:
     annotations = new["metadata"].setdefault("annotations", {})
     annotations[names.ANNOTATION_RESTORE] = f"{plan.claim.uid}.{status.attempt}"
     annotations[names.ANNOTATION_RESTORE_ROLE] = plan.role
+    if status.source is not None and status.source.container:
+        annotations[names.ANNOTATION_RESTORE_CONTAINER] = status.source.container
     annotations[names.ANNOTATION_CLAIM] = token
     annotations[names.ANNOTATION_MIGRATION] = plan.claim.uid
     pin_to_node(new["spec"], status.target.node)
@@ -165,6 +167,7 @@ def json_patch(old: dict[str, Any], new: dict[str, Any]) -> JsonPatch:
         ("spec", "affinity"),
         ("spec", "readinessGates"),
         ("spec", "containers"),
+        ("spec", "initContainers"),
     ):
         before, after = old[parent].get(name), new[parent].get(name)
         if before != after:

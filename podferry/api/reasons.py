@@ -75,6 +75,7 @@ class Reason(StrEnum):
     SEVERAL_CONTAINERS = "SeveralContainers"
     INIT_CONTAINERS = "InitContainers"
     LIFECYCLE_HOOK = "LifecycleHook"
+    EXEC_SESSION = "ExecSession"
     IO_URING = "IOUring"
     MPTCP = "MPTCP"
     UNSUPPORTED_RESOURCE = "UnsupportedResource"

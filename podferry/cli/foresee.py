@@ -17,6 +17,7 @@ from podferry.controller.runtime.node_view import quantity_bytes
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.strategies.container.estimate import predict
+from podferry.strategies.container.init_cost import lengthen
 
 Object = dict[str, Any]
 EXAMPLES = (256 << 20, 1 << 30)
@@ -53,12 +54,14 @@ def foresee(
     owner = _owner(pod)
     same_name = keeps_name(owner)
     modes = [CopyMode.STOP_AND_COPY] + ([] if same_name else [CopyMode.POST_COPY])
-    return tuple(
-        (what, mode, predict(copy=mode, resident_bytes=size, history=moves, now=now,
-                             same_name=same_name))
-        for what, size in sizes(pod)
-        for mode in modes
-    )  # fmt: skip
+    found = []
+    for what, size in sizes(pod):
+        for mode in modes:
+            one = predict(
+                copy=mode, resident_bytes=size, history=moves, now=now, same_name=same_name
+            )
+            found.append((what, mode, lengthen(one, pod) if same_name else one))
+    return tuple(found)
 
 
 def _owner(pod: Object) -> OwnerRef | None:

@@ -22,6 +22,9 @@ unless its attempt says so."""
 ANNOTATION_RESTORE_ROLE = "podferry.dev/restore-role"
 """`replacement` (rehearsed, then resumed), `rehearsal` (proof only, never resumed) or `final`
 (the same-named pod that is restored after the commit)."""
+ANNOTATION_RESTORE_CONTAINER = "podferry.dev/restore-container"
+"""On a target pod: name of the container that is restored. Any other one is an init container,
+whose work travels in the files: it ends with success at once and does nothing."""
 ANNOTATION_CLAIM = "podferry.dev/claim"
 ANNOTATION_DETACHED = "podferry.dev/detached-labels"
 """JSON of the labels that were taken from a source pod, so that they can be given back."""

@@ -24,6 +24,7 @@ OWNERS = ("ReplicaSet", "Job", "StatefulSet")
 VOLUMES = frozenset({"emptyDir", "configMap", "secret", "projected", "downwardAPI",
                      "persistentVolumeClaim"})  # fmt: skip
 """Claims are judged by `claim_checks`, which needs the claim itself."""
+_POWERS = frozenset({"ALL", "NET_ADMIN", "SYS_ADMIN", "SYS_MODULE", "BPF"})
 _MIRROR = "kubernetes.io/config.mirror"
 _HOST_NAMESPACES = {"hostPID": "process", "hostIPC": "IPC"}
 
@@ -152,16 +153,26 @@ def _containers(pod: RawPod) -> Iterator[Finding]:
         yield Finding(
             Reason.SEVERAL_CONTAINERS,
             f"{title(pod)} has {len(running)} containers ({', '.join(running[:5])}; sidecars and"
-            " debug containers count); one can be moved so far: put the others in a pod of"
-            " their own",
+            " debug containers count); moving one with its memory while the others start anew is"
+            " not built: put the others in a pod of their own",
         )
-    classic = [str(one["name"]) for one in spec.get("initContainers") or [] if not is_sidecar(one)]
-    if classic:
-        yield Finding(
-            Reason.INIT_CONTAINERS,
-            f"{title(pod)} has {len(classic)} init containers ({', '.join(classic[:5])}), which"
-            " would run again at the target; do their work in the container's own start",
-        )
+    for one in spec.get("initContainers") or []:
+        powers = [] if is_sidecar(one) else _powers(one)
+        if powers:
+            yield Finding(
+                Reason.INIT_CONTAINERS,
+                f"init container {one.get('name')} of {title(pod)} has {', '.join(powers)}: what it"
+                " set in the kernel or the network of its pod does not travel, and it does not run"
+                " again at the target; take that away, or do its work in the container's own start",
+            )
+
+
+def _powers(container: dict[str, Any]) -> list[str]:
+    """By which it can change more than files."""
+    context = container.get("securityContext") or {}
+    added = [str(one).upper() for one in (context.get("capabilities") or {}).get("add") or []]
+    powers = ["privileged: true"] if context.get("privileged") else []
+    return powers + [one for one in added if one.removeprefix("CAP_") in _POWERS]
 
 
 def _hooks(pod: RawPod) -> Iterator[Finding]:

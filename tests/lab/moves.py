@@ -74,11 +74,13 @@ class Moves:
         """An object or list of the namespace."""
         return json.loads(self.kubectl("get", *argv, "-o", "json"))
 
-    def start(self, kind: str, name: str, **more: Any) -> dict[str, Any]:
-        """Create a workload and return its one pod once it is Ready."""
+    def start(
+        self, kind: str, name: str, *, condition: str = "Ready", **more: Any
+    ) -> dict[str, Any]:
+        """Create a workload and return its one pod once it is Ready, or has another condition."""
         self.kubectl("create", "-f", "-", stdin=workload(kind, name, **more))
         self.kubectl("wait", "--for=create", "pod", "-l", f"app={name}", "--timeout=60s")
-        self.kubectl("wait", "--for=condition=Ready", "pod", "-l", f"app={name}",
+        self.kubectl("wait", f"--for=condition={condition}", "pod", "-l", f"app={name}",
                      "--timeout=60s")  # fmt: skip
         # It fills its memory first: without a probe its pod is Ready before it listens.
         self.says(self.pod(name), " ready ")

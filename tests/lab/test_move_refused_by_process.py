@@ -62,3 +62,18 @@ def test_what_a_program_opens_after_the_checks_is_seen_before_the_freeze(
     assert {each: left_over(moves.cluster, each, migration, uid) for each in OTHER} == {
         each: [] for each in OTHER
     }
+
+
+def test_a_program_that_keeps_a_file_of_a_config_map_open_is_refused(
+    moves: Moves, odd: str
+) -> None:
+    moves.kubectl("create", "configmap", "config", "--from-literal=setting=1")
+    mount = [{"name": "config", "mountPath": "/config"}]
+    container = {**holder(odd, "/config/setting"), "volumeMounts": mount}
+    volumes = [{"name": "config", "configMap": {"name": "config"}}]
+    moves.start("Deployment", "w", containers=[container], volumes=volumes)
+    moves.migrate("Deployment", "w", "m")
+    reason, message = refusal(moves.get("migration", "m"))
+    assert reason == "UnsupportedResource", message
+    assert "/setting" in message
+    assert "close it" in message

@@ -75,7 +75,7 @@ CASES = (
     Case("sidecar", "SeveralContainers", "sidecars",
          spec={"initContainers": [{**OTHER_APP, "restartPolicy": "Always"}]}),
     Case("init", "InitContainers", "in the container's own start",
-         spec={"initContainers": [OTHER_APP]}),
+         spec={"initContainers": [{**OTHER_APP, "securityContext": {"privileged": True}}]}),
     Case("hook", "LifecycleHook", "in the container's own start",
          {"lifecycle": {"postStart": {"exec": {"command": ["/x"]}}}}),
     Case("static", "StaticPod", "run it as a Deployment",

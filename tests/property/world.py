@@ -377,7 +377,8 @@ class World:
         }  # fmt: skip
         if owned and self.kind != "Pod":
             metadata["ownerReferences"] = self._reference()
-        return {"metadata": metadata, "spec": {"nodeName": node}, "status": {"phase": "Running"}}
+        spec = {"nodeName": node, "containers": [{"name": "app"}]}
+        return {"metadata": metadata, "spec": spec, "status": {"phase": "Running"}}
 
     def _reference(self) -> list[dict[str, Any]]:
         return [{"kind": self.kind, "name": "owner", "uid": "o", "controller": True}]

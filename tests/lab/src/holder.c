@@ -1,12 +1,13 @@
 /*
  * holder: opens what CRIU cannot dump, at once or when it is told to.
  *
- *   OPEN=io_uring | mptcp   at start
+ *   OPEN=io_uring | mptcp   at start; /FILE: that file, for reading
  *   SIGUSR1                 an io_uring, SIGUSR2 an MPTCP socket
  *
  * Says " ready " once it waits, and which descriptor it got; a kernel that has neither ends it.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -52,7 +53,12 @@ main(void)
 	sigaddset(&told, SIGUSR2);
 	sigaddset(&told, SIGTERM);
 	sigprocmask(SIG_BLOCK, &told, NULL);
-	if (now != NULL && *now != '\0')
+	if (now != NULL && *now == '/') {
+		if (open(now, O_RDONLY) < 0) {
+			perror(now);
+			return 1;
+		}
+	} else if (now != NULL && *now != '\0')
 		hold(strcmp(now, "io_uring") == 0 ? SIGUSR1 : SIGUSR2);
 	printf("holder: ready now\n");
 	fflush(stdout);

@@ -63,7 +63,8 @@ CASES: dict[str, tuple[dict[str, Any], Reason, list[str]]] = {
         pod(ephemeralContainers=[{"name": "sh"}]), R.SEVERAL_CONTAINERS, ["app, sh", "debug"],
     ),
     "init container": (
-        pod(initContainers=[{"name": "fetch"}]), R.INIT_CONTAINERS, ["1 init containers (fetch)"],
+        pod(initContainers=[{"name": "net", "securityContext": {"capabilities": {
+            "add": ["NET_ADMIN"]}}}]), R.INIT_CONTAINERS, ["init container net", "NET_ADMIN"],
     ),
     "post start": (
         with_container(lifecycle={"postStart": {"exec": {}}}),
