@@ -7,12 +7,14 @@ from typing import Any
 from podferry.api.migration import CopyMode, Decision, MigrationStatus, keeps_name
 from podferry.controller.core.actions import OrderAgent
 from podferry.controller.core.view import View
+from podferry.strategies.container import preflight
 from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
 
 WAIT_SECONDS = 5.0
 """How long one order waits for its answer; shorter than what a cancel may take to be seen."""
 DEAD_MAN_SECONDS = 90
-"""A frozen source that nobody sealed wakes up by itself after this."""
+"""A frozen source that nobody sealed wakes up by itself after this, or earlier: its liveness probe
+gets no answer meanwhile, and what kubelet gave up is killed once it is awake."""
 
 FORWARD_SECONDS = 2.5
 """From the end of the source's tasks its pod takes new connections for that long: kubelet sees that
@@ -52,7 +54,7 @@ def source(
         "copy": status.copy,
         "targetAddress": other.address,
         "pagePort": page_port(view),
-        "deadManSeconds": DEAD_MAN_SECONDS,
+        "deadManSeconds": _dead_man_seconds(view, end.pod),
         "sameName": keeps_name(status.owner),
     }
     address = _target_ip(view, status) if stage is SourceStage.REDIRECTED else ""
@@ -63,6 +65,12 @@ def source(
         if view.target is not None and view.target.facts.get("pagesDone") is True:
             params["pagesDone"] = True
     return _order(view, status, Role.SOURCE, stage.value, params, wait)
+
+
+def _dead_man_seconds(view: View, name: str) -> float:
+    pod = view.pods.get(name)
+    bound = preflight.longest_freeze(pod) if pod is not None else DEAD_MAN_SECONDS
+    return max(1, min(DEAD_MAN_SECONDS, bound))
 
 
 def target(
