@@ -1,9 +1,9 @@
 """What kubelet asked of a container while it was frozen, and what becomes of that after a thaw.
 
 A stop is one TERM and, after a grace period, one KILL. While its container was frozen both were
-swallowed. If the pod is being deleted, its program must hear the TERM now. If not, kubelet gave up a
-container that did not answer because we had frozen it: then the KILL of that stop must not strike
-what runs well again. Owns that choice and its end in time; never ends a container itself.
+swallowed. If the pod is being deleted, its program must hear the TERM now. If not, kubelet gave up
+a container that did not answer because we had frozen it: then the KILL of that stop must not
+strike what runs well again. Owns that choice and its end in time; never ends a container itself.
 """
 
 from __future__ import annotations
