@@ -55,7 +55,7 @@ def test_a_source_that_reboots_after_the_copy_goes_on_at_the_target(
     moments.went_on_once(moves, earlier, uid)
 
 
-def test_a_target_that_reboots_before_its_restore_finds_the_copy_on_its_disk(moves: Moves) -> None:
+def test_a_target_that_reboots_before_its_restore_loses_only_a_copy(moves: Moves) -> None:
     _, earlier, status, uid = at(moves, "target.Rehearsed", "target")
     assert status["phase"] in ("Succeeded", "RolledBack"), status
     moments.went_on_once(moves, earlier, uid)
