@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podferry.agent import archive, containers, files, shared_volumes
+from podferry.agent import archive, containers, files, pending_kills, shared_volumes
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
@@ -22,6 +22,7 @@ from podferry.agent.ops import deadman, dump, fate, redirect, restore_config, sh
 from podferry.agent.ops import probe as probing
 from podferry.agent.ops.freezer import Cgroup
 from podferry.agent.ops.host import Host
+from podferry.agent.pending_kills import After
 from podferry.wire import layout, names
 
 _GONE = Cgroup(Path("/nonexistent/podferry"), v2=False)
@@ -111,12 +112,6 @@ def swallowed(node: Node, identity: str) -> list[str]:
         text = Path(node.local(layout.hold_file(identity, run=node.run))).read_text()
         return [line for line in text.splitlines() if line.strip()]
     return []
-
-
-def swallowed_term(node: Node, identity: str) -> bool:
-    """Whether one of them was a SIGTERM."""
-    words = [line.split() for line in swallowed(node, identity)]
-    return any("kill" in line and line[-1] in ("15", "TERM", "SIGTERM") for line in words)
 
 
 def dump_code(side: Side) -> int | None:
@@ -355,11 +350,23 @@ def thaw_source(node: Node, side: Side) -> None:
         )
     lower_shield(node.host, str(side.facts.get("netns", "")))
     disarm(node, side)
-    if swallowed_term(node, identity):
-        # Somebody wanted this container to end gracefully while it could not hear it.
+    ending = bool(side.params.get("ending", True))
+    what = pending_kills.after(swallowed(node, identity), ending=ending)
+    if what is After.REPLAY:
         node.host.run(["runc", "--root", containers.RUNC_ROOT, "kill", identity, "TERM"])
     _remove_block(node, side)
-    _remove_hold(node, identity)
+    if what is After.HOLD:
+        side.note(holdUntil=pending_kills.deadline(side.params.get("graceSeconds")))
+    else:
+        _remove_hold(node, identity)
+
+
+def end_hold(node: Node, side: Side) -> None:
+    """Let kills through again once the one that a thaw left to be swallowed came, or is overdue."""
+    until, identity = float(side.facts.get("holdUntil") or 0), str(side.facts.get("containerID"))
+    if until and pending_kills.is_over(swallowed(node, identity), until):
+        _remove_hold(node, identity)
+        side.note(holdUntil=0)
 
 
 def _block_file(node: Node, side: Side) -> str:

@@ -278,8 +278,9 @@ class Source:
         previous.cancel()  # by now only a transfer can hang, and that changes nothing here
 
     async def tend(self, sides: list[Side]) -> None:
-        """Finish what a dead-man began: it thaws, but knows nothing of the shield."""
+        """Finish what a dead-man began, which knows nothing of the shield; end late holds."""
         for side in sides:
+            await asyncio.to_thread(operations.end_hold, self._node, side)
             ordered = side.state.observed.wanted == SourceStage.THAWED.value
             fired = operations.read_fate(side) == "thawed" and not ordered
             if fired and side.facts.get("containerID") and not side.facts.get("deadManFired"):

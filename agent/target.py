@@ -32,7 +32,8 @@ from podferry.agent.claims import Claim
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.node import Node
-from podferry.agent.ops import redirect
+from podferry.agent.ops import redirect, signals
+from podferry.agent.ops.freezer import Cgroup
 from podferry.agent.transfer import EXPECT
 from podferry.wire import layout
 from podferry.wire.stages import TargetStage, Verdict
@@ -300,6 +301,8 @@ class Target:
         cgroup = operations.cgroup_of(host, identity)
         if not cgroup.pids():
             raise AgentError("TargetDead", f"container {identity[:12]} has no task left to resume")
+        if not side.has("RESUMING"):
+            self._end_if_given_up(identity, cgroup)
         mark = {"podUID": claim.pod_uid, "containerID": identity, "at": time.time()}
         with self._fate:
             if side.has("ABORTED"):
@@ -315,6 +318,22 @@ class Target:
             )
         files.write_json(f"{side.folder}/RESUMED", {**mark, "at": at})
         side.note(resumedAt=at, resumedPodUID=claim.pod_uid)
+
+    @staticmethod
+    def _end_if_given_up(identity: str, cgroup: Cgroup) -> None:
+        """One that kubelet told to end while it was frozen would die of it once it is thawed.
+
+        It is ended before it runs, so that the workload can go on at its source. Raises AgentError.
+        """
+        signal = signals.told_to_end(cgroup.pids())
+        if not signal:
+            return
+        cgroup.kill()
+        raise AgentError(
+            "TargetGivenUp",
+            f"container {identity[:12]} was told to end ({signal}) while it was frozen, as kubelet"
+            " does after a failed liveness probe; it was ended before it ran",
+        )
 
     async def _kill(self, side: Side, roles: tuple[str, ...] = claims.ROLES) -> None:
         """Kill every container that this attempt restored, and see that it is gone."""

@@ -16,7 +16,15 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import handover, orders, owners, pages_lost, pods, revert
+from podferry.controller.core import (
+    handover,
+    late_release,
+    orders,
+    owners,
+    pages_lost,
+    pods,
+    revert,
+)
 from podferry.controller.core.actions import (
     Action,
     CreatePod,
@@ -188,6 +196,16 @@ def _resumed_end(view: View, target: Endpoint, observed: Observed) -> Endpoint:
 
 
 def _release(view: View) -> Step:
+    if late_release.node_is_gone(view):
+        end = view.migration.status.source
+        draft = Draft(view.migration, view.now)
+        message = f"{end.node if end else '?'} is gone, and what it held with it"
+        draft.set(Condition.SOURCE_RELEASED, True, Reason.RELEASED, message)
+        return Step(draft.value, (), 0.0)
+    return late_release.tell(view, _next_to_release(view))
+
+
+def _next_to_release(view: View) -> Step:
     migration, status = view.migration, view.migration.status
     end, target = status.source, status.target
     assert end is not None

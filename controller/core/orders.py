@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from podferry.api.migration import CopyMode, Decision, MigrationStatus, keeps_name
+from podferry.api.migration import CopyMode, Decision, Endpoint, MigrationStatus, keeps_name
+from podferry.controller.core import pods
 from podferry.controller.core.actions import OrderAgent
 from podferry.controller.core.view import View
+from podferry.strategies.container import preflight
 from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
 
 WAIT_SECONDS = 5.0
 """How long one order waits for its answer; shorter than what a cancel may take to be seen."""
 DEAD_MAN_SECONDS = 90
-"""A frozen source that nobody sealed wakes up by itself after this."""
-
+"""A frozen source that nobody sealed wakes up by itself after this, or earlier: its liveness probe
+gets no answer meanwhile, and what kubelet gave up is killed once it is awake."""
+GRACE_SECONDS = 30
+"""Kubernetes' own terminationGracePeriodSeconds."""
 FORWARD_SECONDS = 2.5
 """From the end of the source's tasks its pod takes new connections for that long: kubelet sees that
 end within 1 s, and kube-proxy writes its rules at most once a second by default."""
@@ -52,17 +56,43 @@ def source(
         "copy": status.copy,
         "targetAddress": other.address,
         "pagePort": page_port(view),
-        "deadManSeconds": DEAD_MAN_SECONDS,
+        "deadManSeconds": _dead_man_seconds(view, end.pod),
         "sameName": keeps_name(status.owner),
     }
     address = _target_ip(view, status) if stage is SourceStage.REDIRECTED else ""
     if address:
         params |= {"podIP": end.pod_ip, "forwardTo": address}
+    if stage is SourceStage.THAWED:
+        params |= _end_of(view, end)
     if stage is SourceStage.RELEASED:
         params["forwardSeconds"] = FORWARD_SECONDS
         if view.target is not None and view.target.facts.get("pagesDone") is True:
             params["pagesDone"] = True
     return _order(view, status, Role.SOURCE, stage.value, params, wait)
+
+
+def _end_of(view: View, end: Endpoint) -> dict[str, Any]:
+    """Whether the source's pod is being ended, and how long a stop of it takes.
+
+    Kubelet may have begun to stop a container that only could not answer its liveness probe.
+    """
+    pod = view.pods.get(end.pod)
+    if pod is None or pod["metadata"]["uid"] != end.uid or pods.is_ending(pod):
+        return {"ending": True}
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return {"ending": True}  # kubelet evicted it
+    spec = pod.get("spec") or {}
+    probes = [one.get("livenessProbe") or {} for one in spec.get("containers") or []]
+    own = spec.get("terminationGracePeriodSeconds")
+    theirs = [int(one.get("terminationGracePeriodSeconds") or 0) for one in probes]
+    grace = max([GRACE_SECONDS if own is None else int(own), *theirs])
+    return {"ending": False, "graceSeconds": grace}
+
+
+def _dead_man_seconds(view: View, name: str) -> float:
+    pod = view.pods.get(name)
+    bound = preflight.longest_freeze(pod) if pod is not None else DEAD_MAN_SECONDS
+    return max(1, min(DEAD_MAN_SECONDS, bound))
 
 
 def target(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from podferry.api.migration import keeps_name
 from podferry.controller.core import orders, owners, pages_lost, pods, rollback
-from podferry.controller.core.view import Step, View
+from podferry.controller.core.view import NodeView, Step, View
 from podferry.wire.stages import TargetStage
 
 FRESH_SECONDS = 1.0
@@ -71,7 +71,12 @@ def _source_waits(view: View) -> bool:
 
 def _fenced(view: View) -> bool:
     node = view.nodes.get(_target_node(view))
-    return node is not None and any(taint.get("key") == OUT_OF_SERVICE for taint in node.taints)
+    return node is not None and is_fenced(node)
+
+
+def is_fenced(node: NodeView) -> bool:
+    """Whether a person or the cloud said that this node is off and stays so."""
+    return any(taint.get("key") == OUT_OF_SERVICE for taint in node.taints)
 
 
 def _target_node(view: View) -> str:

@@ -62,6 +62,10 @@ def _trouble(view: View) -> tuple[Reason | str, str] | None:
             f"not decided within deadlineSeconds={migration.spec.deadline_seconds}; raise it, or"
             " see which step was slow in status.conditions",
         )
+    # What the user did comes first: that an agent then fails is only what follows from it.
+    given_up = _given_up(view)
+    if given_up is not None:
+        return given_up
     if pages_lost.lost(view):
         return Reason.PAGES_LOST, "the target cannot fetch the memory: its daemon or its peer ended"
     for observed in (view.target, view.source):
@@ -71,10 +75,11 @@ def _trouble(view: View) -> tuple[Reason | str, str] | None:
                 str(error.get("reason") or Reason.PREPARE_FAILED.value),
                 f"{observed.role.value} agent at {observed.wanted}: {error.get('message', '')}",
             )
-    return _changed(view)
+    return _late(view) or _target_lost(view)
 
 
-def _changed(view: View) -> tuple[Reason, str] | None:
+def _given_up(view: View) -> tuple[Reason, str] | None:
+    """What its owner or its user did to the source, or the source by itself."""
     status = view.migration.status
     gave_up = owners.owner_gave_up(status.owner, view.owner)
     if gave_up:
@@ -88,17 +93,21 @@ def _changed(view: View) -> tuple[Reason, str] | None:
         return Reason.SOURCE_CHANGED, f"pod {end.pod} is being deleted"
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
         return Reason.SOURCE_ENDED, f"pod {end.pod} ended by itself"
-    found = interference.find(view, pod)
-    if found is not None:
-        return found
-    if not is_true(status, Condition.TARGET_READY):
-        waited = seconds_since(status.started_at, view.now)
-        refused = blocked.why(view.owner, _target_pod(view))
-        if refused is not None and waited > blocked.PATIENCE_SECONDS:
-            return refused
-        if waited > PREPARE_SECONDS:
-            return Reason.TARGET_UNSCHEDULABLE, _why_not_ready(view)
-    return _target_lost(view)
+    return interference.find(view, pod)
+
+
+def _late(view: View) -> tuple[Reason, str] | None:
+    """Why the target does not become ready, once that is certain."""
+    status = view.migration.status
+    if is_true(status, Condition.TARGET_READY):
+        return None
+    waited = seconds_since(status.started_at, view.now)
+    refused = blocked.why(view.owner, _target_pod(view))
+    if refused is not None and waited > blocked.PATIENCE_SECONDS:
+        return refused
+    if waited > PREPARE_SECONDS:
+        return Reason.TARGET_UNSCHEDULABLE, _why_not_ready(view)
+    return None
 
 
 def _target_lost(view: View) -> tuple[Reason, str] | None:

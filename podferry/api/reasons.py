@@ -100,6 +100,7 @@ class Reason(StrEnum):
     TARGET_UNREACHABLE_AFTER_COMMIT = "TargetUnreachableAfterCommit"
     TARGET_NEVER_RAN = "TargetNeverRan"
     SOURCE_NOT_THAWED = "SourceNotThawed"
+    SOURCE_NOT_RELEASED = "SourceNotReleased"
 
     QUEUED = "Queued"
     CHECKS_PASSED = "ChecksPassed"

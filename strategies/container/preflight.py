@@ -6,6 +6,7 @@ nodes. All checks only find; refusing is the caller's. An empty list means: noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,8 @@ __all__ = [
     "check_source",
     "check_target",
     "choose_target",
+    "liveness_seconds",
+    "longest_freeze",
 ]
 
 LIVENESS_MARGIN_SECONDS = 5.0
@@ -94,7 +97,7 @@ def check_budget(
                 f" {p95:.2f} s" + ("; " if auto_reason else ", or ") + instead,
             )
         )
-    liveness = _liveness_seconds(pod)
+    liveness = liveness_seconds(pod)
     if liveness is not None and p95 >= liveness[1] - LIVENESS_MARGIN_SECONDS:
         needed = p95 + LIVENESS_MARGIN_SECONDS
         findings.append(
@@ -181,7 +184,13 @@ def _no_target(pod: RawPod, source: NodeView, wanted: dict[str, str], refusals: 
     return f"none of {len(refusals)} nodes can take {title(pod)}: {shown}{more}"
 
 
-def _liveness_seconds(pod: RawPod) -> tuple[str, float] | None:
+def longest_freeze(pod: RawPod) -> float:
+    """Seconds after which a frozen pod must be awake again, or kubelet gives it up; inf: none."""
+    liveness = liveness_seconds(pod)
+    return liveness[1] - LIVENESS_MARGIN_SECONDS if liveness else math.inf
+
+
+def liveness_seconds(pod: RawPod) -> tuple[str, float] | None:
     """The container that is killed first without answers, and after how many seconds."""
     found = []
     for container in app_containers(pod):

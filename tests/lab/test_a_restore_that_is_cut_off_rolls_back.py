@@ -9,8 +9,8 @@ from tests.lab.on_node import left_over
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-# Runs in the node: kills the wrapper or its criu once the images shrink. Prints what it killed and how
-# much of the images was left; fails if that was all or nothing.
+# Runs in the node: kills the wrapper or its criu once the images shrink. Prints what it killed and
+# how much of the images was left; fails if that was all or nothing.
 KILL = """
 import glob, os, sys, time
 uid, victim = sys.argv[1:]

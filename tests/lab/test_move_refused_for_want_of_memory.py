@@ -1,4 +1,4 @@
-"""The target cannot spare the memory that the images need: refused before the freeze, with numbers."""
+"""A target that cannot spare the memory that the images need is refused before the freeze."""
 
 from __future__ import annotations
 

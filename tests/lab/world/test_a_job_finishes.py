@@ -26,7 +26,7 @@ def test_a_job_that_ends_before_its_freeze_is_complete(moves: Moves) -> None:
         stand.close()
         status = moves.ended("m")
     assert status["phase"] == "RolledBack", status
-    assert why(status) in ("SourceEnded", "NotRunning", "ContainerGone"), status
+    assert why(status) == "SourceEnded", status
     moves.kubectl("wait", "--for=condition=Complete", "job/w", "--timeout=60s")
     counts = moves.get("job", "w")["status"]
     assert (counts.get("succeeded", 0), counts.get("failed", 0)) == (1, 0), counts

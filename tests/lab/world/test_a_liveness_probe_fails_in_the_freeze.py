@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.moves import Moves, pod_spec
+from tests.lab.moves import Moves, pod_spec, why
 from tests.lab.world import moments
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
@@ -27,7 +27,7 @@ def given_up(moves: Moves, pod: dict[str, Any]) -> str:
     return "" if "kill" in moves.cluster.exec(pod["spec"]["nodeName"], argv) else "no kill yet"
 
 
-def test_a_move_that_is_decided_goes_on_at_the_target(moves: Moves) -> None:
+def test_a_target_that_kubelet_gave_up_before_its_resume_goes_on_once(moves: Moves) -> None:
     pod = start(moves)
     earlier = moves.answer(pod)
     with ExitStack() as stand:
@@ -35,7 +35,9 @@ def test_a_move_that_is_decided_goes_on_at_the_target(moves: Moves) -> None:
         moments.until(lambda: given_up(moves, pod), "kubelet did not give it up")
         stand.close()
         status = moves.ended("m")
-    assert status["phase"] == "Succeeded", status
+    # The probe of the target fails as well; what it was told must not end it after its resume.
+    print(f"ended {status['phase']} ({why(status)})")
+    assert status["phase"] in ("Succeeded", "RolledBack"), status
     after = moments.went_on_once(moves, earlier, uid)
     assert after["status"]["containerStatuses"][0]["restartCount"] == 0
 

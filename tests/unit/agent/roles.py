@@ -34,6 +34,11 @@ class FakeGroup:
     def pids(self) -> list[int]:
         return self.tasks
 
+    def kill(self) -> bool:
+        self.calls.append("kill")
+        self.tasks = []
+        return True
+
     def freeze(self) -> bool:
         self.calls.append("freeze")
         return True

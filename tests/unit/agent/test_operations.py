@@ -63,21 +63,3 @@ def test_a_dump_that_does_not_end_is_left_to_the_caller(
 ) -> None:
     monkeypatch.setattr(operations, "dump_running", lambda _node, _side: True)
     operations.break_off_dump(Node(RecordingHost(str(tmp_path))), side(tmp_path), seconds=0.1)
-
-
-@pytest.mark.parametrize(
-    ("line", "term"),
-    [
-        ("--root /r --log /l kill abc 15", True),
-        ("--root /r kill abc SIGTERM", True),
-        ("--root /r kill --all abc 9", False),
-        ("--root /r delete abc", False),
-    ],
-)
-def test_a_swallowed_term_is_told_from_other_calls(tmp_path: Path, line: str, term: bool) -> None:
-    node = Node(RecordingHost(str(tmp_path)))
-    hold = tmp_path / "run/podferry/hold"
-    hold.mkdir(parents=True)
-    (hold / "abc").write_text(f"{line}\n")
-    assert operations.swallowed(node, "abc") == [line]
-    assert operations.swallowed_term(node, "abc") is term

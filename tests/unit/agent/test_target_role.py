@@ -9,6 +9,7 @@ import pytest
 
 from podferry.agent import files, pages
 from podferry.agent.errors import AgentError, Refused
+from podferry.agent.ops import signals
 from podferry.wire.stages import Role, Verdict
 from tests.unit.agent.roles import CID, World, committed, target
 
@@ -168,3 +169,26 @@ async def test_a_page_server_that_failed_fails_the_rehearsal(world: World) -> No
     Path(f"{side.folder}/page-server.rc").write_text("1")
     with pytest.raises(AgentError, match="PageServerFailed"):
         await pages.server_finished(side, seconds=1)
+
+
+async def test_a_target_that_was_told_to_end_while_frozen_is_ended_before_it_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "told_to_end", lambda _pids: "SIGTERM")
+    side = committed(world)
+    world.claim(side)
+    with pytest.raises(AgentError, match="TargetGivenUp"):
+        await target(world).reach(side, "Resumed", None)
+    assert "kill" in world.calls
+    assert not side.has("RESUMING")
+
+
+async def test_one_that_may_have_run_is_never_ended_for_a_signal(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "told_to_end", lambda _pids: "SIGTERM")
+    side = committed(world)
+    world.claim(side)
+    files.write_json(f"{side.folder}/RESUMING", {"podUID": "pod-1"})
+    await target(world).reach(side, "Resumed", None)
+    assert "kill" not in world.calls
