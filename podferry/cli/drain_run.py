@@ -21,7 +21,8 @@ from podferry.kube.client import ApiClient
 from podferry.wire.names import ANNOTATION_CORDONED_BY
 
 Object = dict[str, Any]
-ROUND_SECONDS = 1.0
+ROUND_SECONDS = 2.0
+"""Between two looks; each lists the pods and Migrations of the cluster [s]."""
 EVICT_AGAIN_SECONDS = 5.0
 """As kubectl: so long after a budget refused an eviction it is asked for again [s]."""
 CORDONER = "podferry-drain"
@@ -177,17 +178,17 @@ class Drain:
                 self.result.moves.setdefault(str(source.get("uid")), move)
         known = {(m["metadata"]["namespace"], m["metadata"]["name"]): m for m in migrations}
         for move in self.result.moves.values():
-            migration = known.get((move.namespace, move.migration))
+            now = known.get((move.namespace, move.migration))
             if move.ended:
                 continue
-            if migration is None:
+            if now is None:
                 move.phase, move.why = Phase.FAILED, "its Migration was deleted meanwhile"
                 continue
-            phase = follow.phase_of(migration)
+            phase = follow.phase_of(now)
             if phase != move.phase:
                 move.phase = phase
                 if move.ended and phase != Phase.SUCCEEDED:
-                    move.reason, move.why = _reason(migration), timeline.why(migration)
+                    move.reason, move.why = _reason(now), timeline.why(now)
                 tail = f": {move.why}" if move.why else ""
                 self._tell(f"{move.namespace}/{move.pod}  {phase}{tail}")
 
