@@ -46,13 +46,15 @@ async def start_server(node: Node, side: Side, taken: set[int]) -> None:
     if _pid(side, "page-server") or _code(side, "page-server") is not None:
         return  # a restarted agent finds it running or done
     port = node_ports.choose_page_port(taken)
+    # Noted before anything is awaited: another attempt that is prepared meanwhile must not choose
+    # the same one, and would take its listener for its own.
+    side.note(pagePort=port)
     argv = ["python3", "-I", "-S", _RECEIVER, "--images-dir", f"{node.ram(side)}/images"]
     argv += ["--tls-dir", node.publish_tls(), "--identity", names.AGENT_IDENTITY]
     argv += ["--port", str(port)]
     await _spawn(node, side, argv, "page-server")
     for _ in range(1000):
         if port in node_ports.listening():
-            side.note(pagePort=port)
             return
         if _code(side, "page-server") is not None:
             break

@@ -14,9 +14,10 @@ INTERRUPTED = 130
 """Ctrl-C; a migration that was asked for goes on."""
 
 MEANING = {
-    DONE: "done; with `--wait` the migration ended `Succeeded`",
+    DONE: "done; with `--wait` the migration ended `Succeeded`; `drain`: nothing to drain is left "
+    "(`--dry-run`, `--no-wait`: all can be moved)",
     ENDED_OTHERWISE: "the migration ended `RolledBack`, `Failed`, `Cancelled` or `ColdRestarted`, "
-    "or the API server refused the request",
+    "or the API server refused the request; `drain`: some pods are left, each with its reason",
     BAD_INPUT: "usage or bad input; nothing was sent",
     UNREACHABLE: "the cluster cannot be reached",
     INTERRUPTED: "interrupted; a migration that was asked for goes on",

@@ -11,12 +11,13 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 
 from podferry.cli import exits
-from podferry.wire.names import SYSTEM_NAMESPACE
+from podferry.wire.names import LABEL_MIGRATABLE, RUNTIME_CLASS, SYSTEM_NAMESPACE
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "cluster-setup"
@@ -126,8 +127,34 @@ def moving(kubectl: Kubectl) -> list[str]:
     ]
 
 
-def take_away(kubectl: Kubectl, folder: Path, progress: Progress) -> None:
-    """Remove what `put` gave; refused while something is being moved."""
+def users(kubectl: Kubectl) -> list[str]:
+    """Pods that are not over and run under our RuntimeClass, `namespace/name`."""
+    found = json.loads(kubectl.run("get", "pods", "-A", "-o", "json"))
+    return sorted(
+        f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        for pod in found["items"]
+        if (pod.get("spec") or {}).get("runtimeClassName") == RUNTIME_CLASS
+        and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+    )
+
+
+def take_away(kubectl: Kubectl, folder: Path, progress: Progress, *, force: bool = False) -> None:
+    """Remove what `put` gave; refused while something is being moved.
+
+    Refused too while pods use the RuntimeClass, unless `force`: kubelet could not start a container
+    of theirs again.
+    """
+    using = users(kubectl)
+    if using:
+        listed = "".join(f"\n  {name}" for name in using)
+        said = f"{len(using)} pods run under the RuntimeClass {RUNTIME_CLASS}:{listed}"
+        if not force:
+            raise InstallError(
+                f"{said}\nTake the label {LABEL_MIGRATABLE} out of their templates and re-create "
+                "them, or use --force: they run on, but none of their containers could be started "
+                "again. Nothing was touched"
+            )
+        progress(said)
     busy = moving(kubectl)
     if busy:
         raise InstallError(
@@ -161,11 +188,14 @@ def install(ctx: click.Context, /, **options: str | Path | None) -> None:
 
 
 @click.command()
+@click.option(
+    "--force", is_flag=True, help="Also while pods use the RuntimeClass; they are listed."
+)
 @_options
 @click.pass_context
-def uninstall(ctx: click.Context, /, **options: str | Path | None) -> None:
-    """Remove podferry from a cluster; refused while something is being moved."""
-    ctx.exit(_do(take_away, options))
+def uninstall(ctx: click.Context, /, force: bool, **options: str | Path | None) -> None:
+    """Remove podferry from a cluster; refused while something is being moved or uses it."""
+    ctx.exit(_do(partial(take_away, force=force), options))
 
 
 def _do(

@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("podferry.cli.show:list_", "List migrations."),
     "describe": ("podferry.cli.show:describe", "Show one migration with its timeline."),
     "cancel": ("podferry.cli.show:cancel", "Ask a migration to stop before it commits."),
+    "drain": ("podferry.cli.drain:drain", "Cordon a node and move its workloads away."),
+    "uncordon": ("podferry.cli.drain:uncordon", "Let pods onto a node again."),
     "nodes": ("podferry.cli.nodes:nodes", "Show what each node can do and what it lacks."),
     "install": ("podferry.cli.install:install", "Install podferry into a cluster."),
     "uninstall": ("podferry.cli.install:uninstall", "Remove podferry from a cluster."),

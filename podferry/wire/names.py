@@ -30,6 +30,8 @@ ANNOTATION_DETACHED = "podferry.dev/detached-labels"
 """JSON of the labels that were taken from a source pod, so that they can be given back."""
 ANNOTATION_MIGRATION = "podferry.dev/migration"
 """UID of the Migration that currently owns the pod."""
+ANNOTATION_CORDONED_BY = "podferry.dev/cordoned-by"
+"""On a node that `podferry drain` cordoned; for people only."""
 READINESS_GATE = "podferry.dev/running"
 
 NODE_FACTS = "podferry-nodes"

@@ -18,6 +18,9 @@ esac
 """
 
 
+NO_PODS = {"get*pods*": """echo '{"items": []}'"""}
+
+
 class Kubectl:
     """Answers by shell patterns; `asked` is what was called, in order."""
 
@@ -113,7 +116,7 @@ def test_uninstall_is_refused_while_something_is_being_moved(
     going = {"metadata": {"name": "web-1", "namespace": "shop"}, "status": {"phase": "Freezing"}}
     over = {"metadata": {"name": "web-0", "namespace": "shop"}, "status": {"phase": "Succeeded"}}
     text = json.dumps({"items": [going, over]})
-    kubectl.answer({"get*migrations*": f"echo '{text}'"})
+    kubectl.answer({"get*migrations*": f"echo '{text}'", **NO_PODS})
     done = call("uninstall", "--manifests", manifests)
     assert done.exit_code == 1
     assert "1 migrations are going on (shop/web-1)" in done.output
@@ -123,9 +126,45 @@ def test_uninstall_is_refused_while_something_is_being_moved(
 def test_uninstall_removes_migrations_before_the_controller_that_ends_them(
     kubectl: Kubectl, manifests: Path
 ) -> None:
-    kubectl.answer({"get*migrations*": """echo '{"items": []}'"""})
+    kubectl.answer({"get*migrations*": """echo '{"items": []}'""", **NO_PODS})
     done = call("uninstall", "--manifests", manifests)
     assert done.exit_code == 0, done.output
     deleted = [line for line in kubectl.asked if line.startswith("delete")]
     assert deleted[0].startswith("delete migrations.podferry.dev -A --all")
     assert f"-k {manifests}" in deleted[1]
+
+
+@pytest.fixture
+def in_use(kubectl: Kubectl) -> Kubectl:
+    """A cluster with a pod of ours, one of ours that ended, and another one."""
+
+    def pod(name: str, phase: str, runtime: str) -> dict[str, object]:
+        metadata = {"namespace": "shop", "name": name}
+        spec = {"runtimeClassName": runtime}
+        return {"metadata": metadata, "spec": spec, "status": {"phase": phase}}
+
+    pods = [
+        pod("web-1", "Running", "podferry"),
+        pod("old-1", "Succeeded", "podferry"),
+        pod("kata-1", "Running", "kata"),
+    ]
+    text = json.dumps({"items": pods})
+    nothing = """echo '{"items": []}'"""
+    kubectl.answer({"get*migrations*": nothing, "get*pods*": f"echo '{text}'"})
+    return kubectl
+
+
+def test_uninstall_lists_the_pods_that_use_it_before_anything_is_touched(
+    in_use: Kubectl, manifests: Path
+) -> None:
+    done = call("uninstall", "--manifests", manifests)
+    assert done.exit_code == 1
+    assert "1 pods run under the RuntimeClass podferry:\n  shop/web-1\n" in done.output
+    assert not any(line.startswith("delete") for line in in_use.asked)
+
+
+def test_uninstall_by_force_lists_them_and_goes_on(in_use: Kubectl, manifests: Path) -> None:
+    done = call("uninstall", "--manifests", manifests, "--force")
+    assert done.exit_code == 0, done.output
+    assert "shop/web-1" in done.output
+    assert any(line.startswith("delete") for line in in_use.asked)
