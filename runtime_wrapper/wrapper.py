@@ -117,12 +117,13 @@ def restore(call, annotations, argv, order):
              + order)
     moved = annotations.get(ANNOTATION_RESTORE_CONTAINER)
     if moved and moved != annotations.get("io.kubernetes.cri.container-name"):
-        wanted(folder, role, pod)  # refuses where nothing of this pod may start
+        wanted(folder, role, pod, call.id)  # refuses where nothing of this pod may start
         do_nothing(call.bundle)
         return plain(argv)
     lock = open(os.path.join(folder, "claim-%s.lock" % role), "a")
     wait_for(lambda: try_lock(lock), deadline, "another create of this attempt still runs")
-    wanted(folder, role, pod, call.id)  # refuses before an earlier container is ended that may have run
+    # It refuses before an earlier container is ended that may have run.
+    wanted(folder, role, pod, call.id)
     end_earlier(folder, role, call)
     write(folder, "claim-%s.json" % role, {
         "containerID": call.id, "podUID": pod, "bundle": call.bundle, "wrapperPID": os.getpid(),
