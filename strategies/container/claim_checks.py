@@ -55,6 +55,24 @@ def check_claims(
     return found
 
 
+def check_claims_in_post_copy(pod: RawPod) -> list[Finding]:
+    """Return why PostCopy is not for this pod; empty if its volumes do not stand against it.
+
+    A PostCopy that loses its pages can go back to the moment of its freeze, its volumes cannot.
+    """
+    claims = claim_names(pod)
+    if not claims:
+        return []
+    return [
+        Finding(
+            Reason.PERSISTENT_VOLUME,
+            f"{title(pod)} mounts the claim {claims[0]}: if PostCopy lost its pages, the workload"
+            " would go back to the moment of its freeze and find what it wrote to the volume after"
+            " it; use StopAndCopy",
+        )
+    ]
+
+
 def check_reach(
     pod: RawPod, claims: Mapping[str, ClaimView], target: NodeView
 ) -> Iterator[Finding]:
