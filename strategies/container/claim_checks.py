@@ -44,9 +44,8 @@ def check_claims(
         view = claims.get(name)
         if view is None or view.volume is None:
             what = "does not exist" if view is None else "is not bound to a volume that exists"
-            found.append(
-                Finding(Reason.PERSISTENT_VOLUME, f"{where} {what}; see `kubectl get pvc`")
-            )
+            text = f"{where} {what}; see `kubectl get pvc`, or use an emptyDir instead"
+            found.append(Finding(Reason.PERSISTENT_VOLUME, text))
             continue
         found += _volume(where, view.claim, view.volume)
         if same_name:
