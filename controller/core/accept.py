@@ -26,7 +26,11 @@ from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, Recor
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
 from podferry.strategies.container import copy_mode, estimate, init_cost, preflight, quota_checks
-from podferry.strategies.container.claim_checks import check_claims, check_reach
+from podferry.strategies.container.claim_checks import (
+    check_claims,
+    check_claims_in_post_copy,
+    check_reach,
+)
 from podferry.strategies.container.spread_checks import check_spread
 
 PROBE_SECONDS = 30.0
@@ -259,7 +263,9 @@ def _against_post_copy(view: View) -> list[preflight.Finding]:
     status = view.migration.status
     ends = [view.nodes.get(end.node) for end in (status.source, status.target) if end is not None]
     source, target = ends if len(ends) == 2 else (None, None)
-    return preflight.check_post_copy(source, target) if source and target else []
+    found = preflight.check_post_copy(source, target) if source and target else []
+    pod = view.pods.get(status.source.pod) if status.source else None
+    return [*found, *check_claims_in_post_copy(pod or {})]
 
 
 def _raise(findings: list[preflight.Finding]) -> None:

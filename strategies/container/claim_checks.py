@@ -44,15 +44,32 @@ def check_claims(
         view = claims.get(name)
         if view is None or view.volume is None:
             what = "does not exist" if view is None else "is not bound to a volume that exists"
-            found.append(
-                Finding(Reason.PERSISTENT_VOLUME, f"{where} {what}; see `kubectl get pvc`")
-            )
+            text = f"{where} {what}; see `kubectl get pvc`, or use an emptyDir instead"
+            found.append(Finding(Reason.PERSISTENT_VOLUME, text))
             continue
         found += _volume(where, view.claim, view.volume)
         if same_name:
             found += _alone(where, name, pod, others)
             found += _group(where, pod)
     return found
+
+
+def check_claims_in_post_copy(pod: RawPod) -> list[Finding]:
+    """Return why PostCopy is not for this pod; empty if its volumes do not stand against it.
+
+    A PostCopy that loses its pages can go back to the moment of its freeze, its volumes cannot.
+    """
+    claims = claim_names(pod)
+    if not claims:
+        return []
+    return [
+        Finding(
+            Reason.PERSISTENT_VOLUME,
+            f"{title(pod)} mounts the claim {claims[0]}: if PostCopy lost its pages, the workload"
+            " would go back to the moment of its freeze and find what it wrote to the volume after"
+            " it; use StopAndCopy",
+        )
+    ]
 
 
 def check_reach(

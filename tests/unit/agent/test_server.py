@@ -7,6 +7,7 @@ import io
 import ssl
 import tarfile
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Any
@@ -64,6 +65,7 @@ class Agent:
             self.authority.folder(path / "server", names.AGENT_IDENTITY)
         )
         self.port = 0
+        self.told = ""
         self.peers: list[Peer] = []
 
     def context(
@@ -91,6 +93,7 @@ class Agent:
                 ssl=context,
                 server_hostname=names.AGENT_IDENTITY,
             )
+            self.told = answer.headers.get(agent_api.TIME_HEADER, "")
             return answer.status, await answer.json()
 
 
@@ -195,6 +198,7 @@ async def test_the_controller_may_order_read_and_probe(agent: Agent) -> None:
     assert (await agent.ask(controller, "GET", PATH))[1]["progress"] == "Reached"
     assert (await agent.ask(controller, "GET", agent_api.NODE))[1] == {"node": "node-a"}
     assert (await agent.ask(controller, "POST", agent_api.PROBE, {"container": "c"}))[0] == 200
+    assert abs(float(agent.told) - time.time()) < 3600
 
 
 async def test_the_controller_may_not_upload(agent: Agent) -> None:

@@ -12,7 +12,11 @@ AFFINITY = {"podAntiAffinity": {"required": 1}, "podAffinity": {"required": 2},
             "nodeAffinity": {"preferred": 3}}  # fmt: skip
 SOURCE: dict[str, Any] = {
     "metadata": {"name": "db-0", "namespace": "shop", "labels": {"app": "db"}},
-    "spec": {"containers": [], "affinity": AFFINITY, "topologySpreadConstraints": SPREAD},
+    "spec": {
+        "containers": [{"name": "c", "image": "i"}],
+        "affinity": AFFINITY,
+        "topologySpreadConstraints": SPREAD,
+    },
 }
 
 

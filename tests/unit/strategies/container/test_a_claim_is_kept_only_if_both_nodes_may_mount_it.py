@@ -75,6 +75,13 @@ def test_a_pod_that_keeps_its_name_is_mounted_once_more(policy: str | None, fits
     assert all("fsGroup 7" in one.message for one in found)
 
 
+def test_a_pod_with_a_claim_is_not_moved_by_post_copy() -> None:
+    (found,) = claim_checks.check_claims_in_post_copy(POD)
+    assert "claim big" in found.message
+    assert "StopAndCopy" in found.message
+    assert claim_checks.check_claims_in_post_copy(pod()) == []
+
+
 def test_a_node_that_cannot_mount_the_volume_is_not_chosen() -> None:
     terms = [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["z1"]}]}]
     claims = claim("ReadWriteMany", local={"path": "/srv"},
