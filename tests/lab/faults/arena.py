@@ -18,6 +18,7 @@ from tests.lab.cluster import Cluster
 from tests.lab.faults import judge, victims
 from tests.lab.faults.machine import Node
 from tests.lab.moves import Moves
+from tests.lab.tenants import CONTROLLER
 
 SYSTEM = "podferry-system"
 KUBELET = f"{components.CONF}/kubelet.yaml"
@@ -139,7 +140,9 @@ class Arena:
         for raw in self.cluster.get("migrations", "-n", old)["items"]:
             name = raw["metadata"]["name"]
             patch = '{"metadata":{"finalizers":null}}'
-            self.cluster.kubectl("patch", "migration", name, "-n", old, "--type=merge", "-p", patch)
+            # Nobody else may take the finalizer off.
+            self.cluster.kubectl("patch", "migration", name, "-n", old, "--type=merge", "-p", patch,
+                                 "--as", CONTROLLER)  # fmt: skip
         self.cluster.kubectl("delete", "namespace", old, "--wait=false")
         self.cluster.kubectl("delete", "pods", "--all", "-n", old, "--force", "--grace-period=0",
                              "--wait=false")  # fmt: skip
