@@ -107,10 +107,16 @@ def _source_is_awake(view: View) -> bool:
 
 
 def _source_is_there(view: View) -> bool:
-    """Its pod, or its tasks: kubelet can end those of a pod that is gone only once they wake up."""
-    facts = view.source.facts if view.source is not None else {}
-    told = view.source_age_seconds < LOST_TARGET_SECONDS
-    return _source_pod(view) is not None or (told and facts.get("alive") is True)
+    """Its pod, or its tasks: kubelet can end those of a pod that is gone only once they wake up.
+
+    One without tasks has files to remove; that is not waited for without an end.
+    """
+    if _source_pod(view) is not None:
+        return True
+    if view.source is None or view.source_age_seconds >= LOST_TARGET_SECONDS:
+        return False
+    waited = seconds_since(view.migration.status.decided_at, view.now)
+    return view.source.facts.get("alive") is True or waited < LATE_THAW_SECONDS
 
 
 def _source_pod(view: View) -> dict[str, object] | None:

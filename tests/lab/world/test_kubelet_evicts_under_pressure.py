@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
 # Fills the node's memory, as a program outside of any pod would, until 40 MiB are left of it.
 _HOG = """
 for g in /sys/fs/cgroup/memory/cgroup.procs /sys/fs/cgroup/init/cgroup.procs; do
-  [ -e $g ] && echo $$ > $g
+  [ -e $g ] && echo 0 > $g
 done
 exec python3 -I -c '
 import os, time

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from podferry.lab.cluster import reboot
+from tests.lab.faults import judge
 from tests.lab.moves import OTHER, Moves, why
 from tests.lab.world import moments, test_a_node_reboots
 
@@ -86,7 +87,7 @@ def test_a_target_that_is_gone_for_good_is_fenced_and_the_source_goes_on(moves: 
         status = moves.ended("m")
         assert (status["phase"], status["decision"]) == ("RolledBack", "Reverted"), status
         assert why(status) == "TargetNeverRan"
-        after = moves.answer(moves.pod("w"))
+        after = moves.answer(judge.one_pod(moves, "w"))
         assert (after.boot, after.number) == (earlier.boot, earlier.number + 1)
         assert after.found == after.expected
     moments.went_on_once(moves, after, uid)
