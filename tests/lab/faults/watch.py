@@ -42,6 +42,18 @@ def look(pid: int) -> Look | None:
     return None
 
 
+def look_states(pid: int) -> str:
+    """State and signals of one process, and the end of its group's name, for a person to read."""
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{pid}/status").read_text()
+        words = [line.split()[1] for line in text.splitlines()
+                 if line.startswith(("State", "ShdPnd", "SigPnd", "VmRSS"))]  # fmt: skip
+        groups = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        freezer = [line.rpartition("/")[2][:8] for line in groups if ":freezer:" in line]
+        return " ".join([*words, *freezer])
+    return "gone"
+
+
 def copies(group: str, pod_uids: set[str]) -> list[int]:
     """Every copy in a lab, of pods whose uid is in `pod_uids`."""
     found = []
@@ -66,8 +78,9 @@ class Watch:
     others: set[str]
     spans: list[tuple[float, float, int]] = field(default_factory=list)
     """Begin, end and number of copies that ran, one a look."""
-    seen_at_once: list[tuple[float, dict[int, int]]] = field(default_factory=list)
-    """Where it was more than one: the length of the look, and the turns of each by its pid."""
+    seen_at_once: list[tuple[object, ...]] = field(default_factory=list)
+    """Where it was more than one: when, how long the look was, turns and state of each by pid."""
+    began: float = field(default_factory=time.monotonic)
     _end: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -99,7 +112,10 @@ class Watch:
             }
             ran = {pid: turns for pid, turns in ran.items() if turns >= TURNS}
             if len(ran) > 1:
-                self.seen_at_once.append((round(now - at, 3), ran))
+                states = {pid: look_states(pid) for pid in ran}
+                self.seen_at_once.append(
+                    (round(now - self.began, 3), round(now - at, 3), ran, states)
+                )
             self.spans.append((at, now, len(ran)))
             before, at = seen, now
 

@@ -76,3 +76,20 @@ async def test_a_target_without_its_pages_is_killed_once_it_is_unresumable(
     Path(f"{side.folder}/lazy-pages.rc").write_text("137\n")
     await target(world).reach(side, "Disarmed", None)
     assert world.calls == [f"kill[{'+'.join(sorted(['ABORTED', *filter(None, [marker])]))}]"]
+
+
+async def test_after_a_failed_last_restore_the_next_create_is_held_and_tried_again(
+    world: World,
+) -> None:
+    params = {"verdict": Verdict.COMMITTED, "sameName": True}
+    facts = {"rehearsed": "cd" * 32, "restoring": CID}
+    side = world.side(Role.TARGET, "Resumed", "Rehearsed", facts=facts, **params)
+    world.claim(side, role="final")
+    (world.wrapper / "stat").write_text("99 (python3) Z 1")
+    files.write_json(f"{side.folder}/restore.json", {"action": "refuse"})
+    resuming = asyncio.create_task(target(world).reach(side, "Resumed", None))
+    await asyncio.wait([resuming], timeout=0.2)
+    resuming.cancel()
+    ordered = files.read_json(f"{side.folder}/restore.json")
+    assert ordered is not None
+    assert (ordered["action"], ordered["roles"]) == ("hold", ["final"])
