@@ -37,7 +37,8 @@ def look(pid: int) -> Look | None:
         for line in (folder / "status").read_text().splitlines():
             name, _, value = line.partition(":")
             words[name] = value.strip()
-        free = words["State"][0] in "RS" and words["TracerPid"] == "0"
+        # One that is being killed gave its memory up already and runs in the kernel only.
+        free = words["State"][0] in "RS" and words["TracerPid"] == "0" and "VmRSS" in words
         return Look(int((folder / "schedstat").read_text().split()[2]), free)
     return None
 
