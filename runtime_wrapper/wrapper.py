@@ -165,7 +165,12 @@ def do_nothing(bundle):
 
 
 def may_create_plainly(folder, pod):
-    """Whether this pod was already moved here, so that this is a restart of its container."""
+    """Whether this pod was already moved here, so that this is a restart of its container.
+
+    One that was given up afterwards (a PostCopy that lost its pages) runs at its source again.
+    """
+    if os.path.exists(os.path.join(folder, "ABORTED")):
+        return False
     resumed = read(folder, "RESUMED")
     return bool(resumed) and bool(pod) and resumed.get("podUID") == pod
 

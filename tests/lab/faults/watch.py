@@ -37,9 +37,22 @@ def look(pid: int) -> Look | None:
         for line in (folder / "status").read_text().splitlines():
             name, _, value = line.partition(":")
             words[name] = value.strip()
-        free = words["State"][0] in "RS" and words["TracerPid"] == "0"
+        # One that is being killed gave its memory up already and runs in the kernel only.
+        free = words["State"][0] in "RS" and words["TracerPid"] == "0" and "VmRSS" in words
         return Look(int((folder / "schedstat").read_text().split()[2]), free)
     return None
+
+
+def look_states(pid: int) -> str:
+    """State and signals of one process, and the end of its group's name, for a person to read."""
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{pid}/status").read_text()
+        words = [line.split()[1] for line in text.splitlines()
+                 if line.startswith(("State", "ShdPnd", "SigPnd", "VmRSS"))]  # fmt: skip
+        groups = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        freezer = [line.rpartition("/")[2][:8] for line in groups if ":freezer:" in line]
+        return " ".join([*words, *freezer])
+    return "gone"
 
 
 def copies(group: str, pod_uids: set[str]) -> list[int]:
@@ -66,8 +79,9 @@ class Watch:
     others: set[str]
     spans: list[tuple[float, float, int]] = field(default_factory=list)
     """Begin, end and number of copies that ran, one a look."""
-    seen_at_once: list[tuple[float, dict[int, int]]] = field(default_factory=list)
-    """Where it was more than one: the length of the look, and the turns of each by its pid."""
+    seen_at_once: list[tuple[object, ...]] = field(default_factory=list)
+    """Where it was more than one: when, how long the look was, turns and state of each by pid."""
+    began: float = field(default_factory=time.monotonic)
     _end: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -99,7 +113,10 @@ class Watch:
             }
             ran = {pid: turns for pid, turns in ran.items() if turns >= TURNS}
             if len(ran) > 1:
-                self.seen_at_once.append((round(now - at, 3), ran))
+                states = {pid: look_states(pid) for pid in ran}
+                self.seen_at_once.append(
+                    (round(now - self.began, 3), round(now - at, 3), ran, states)
+                )
             self.spans.append((at, now, len(ran)))
             before, at = seen, now
 

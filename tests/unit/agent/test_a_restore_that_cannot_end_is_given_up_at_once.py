@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from podferry.agent import files
+from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
-from podferry.agent.target import Target
 from podferry.wire.stages import Role, Verdict
 from tests.unit.agent.roles import CID, World, committed, target
 
@@ -19,7 +19,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(tmp_path, monkeypatch)
 
 
-def rehearsing(world: World) -> tuple[Target, asyncio.Task[None]]:
+def rehearsing(world: World) -> tuple[Side, asyncio.Task[None]]:
     side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
     world.claim(side)
     images = Path(side.ram) / "images"
@@ -28,17 +28,17 @@ def rehearsing(world: World) -> tuple[Target, asyncio.Task[None]]:
     (images / "pagemap-1.img").write_bytes(bytes(8) + header)
     Path(f"{side.folder}/page-server.rc").write_text("0")
     files.write_json(f"{side.ram}/manifest.json", {"images": {}, "streams": []})
-    role = target(world)
-    return role, asyncio.create_task(role.reach(side, "Rehearsed", None))
+    return side, asyncio.create_task(target(world).reach(side, "Rehearsed", None))
 
 
 async def test_a_wrapper_that_dies_in_its_restore_ends_the_rehearsal(world: World) -> None:
-    _, rehearsal = rehearsing(world)
-    await asyncio.wait([rehearsal], timeout=0.1)
-    assert not rehearsal.done()
+    side, rehearsal = rehearsing(world)
+    while (files.read_json(f"{side.folder}/restore.json") or {}).get("action") != "restore":
+        await asyncio.wait([rehearsal], timeout=0.01)
+        assert not rehearsal.done()
     (world.wrapper / "stat").write_text("99 (python3) Z 1")
     with pytest.raises(AgentError, match="RestoreInterrupted"):
-        await asyncio.wait_for(rehearsal, timeout=5)
+        await rehearsal
 
 
 async def test_a_target_without_its_pages_is_not_resumed(world: World) -> None:
@@ -76,3 +76,20 @@ async def test_a_target_without_its_pages_is_killed_once_it_is_unresumable(
     Path(f"{side.folder}/lazy-pages.rc").write_text("137\n")
     await target(world).reach(side, "Disarmed", None)
     assert world.calls == [f"kill[{'+'.join(sorted(['ABORTED', *filter(None, [marker])]))}]"]
+
+
+async def test_after_a_failed_last_restore_the_next_create_is_held_and_tried_again(
+    world: World,
+) -> None:
+    params = {"verdict": Verdict.COMMITTED, "sameName": True}
+    facts = {"rehearsed": "cd" * 32, "restoring": CID}
+    side = world.side(Role.TARGET, "Resumed", "Rehearsed", facts=facts, **params)
+    world.claim(side, role="final")
+    (world.wrapper / "stat").write_text("99 (python3) Z 1")
+    files.write_json(f"{side.folder}/restore.json", {"action": "refuse"})
+    resuming = asyncio.create_task(target(world).reach(side, "Resumed", None))
+    await asyncio.wait([resuming], timeout=0.2)
+    resuming.cancel()
+    ordered = files.read_json(f"{side.folder}/restore.json")
+    assert ordered is not None
+    assert (ordered["action"], ordered["roles"]) == ("hold", ["final"])

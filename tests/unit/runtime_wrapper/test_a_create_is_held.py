@@ -204,3 +204,15 @@ def test_an_order_to_restore_another_container_holds_this_one(box: Sandbox) -> N
     assert code == 1
     assert "did not come" in errors
     assert box.calls() == []
+
+
+def test_a_container_that_was_resumed_and_then_given_up_is_not_started_again(
+    patient: Sandbox,
+) -> None:
+    patient.config(restore=ATTEMPT)
+    patient.plan("refuse", "replacement")
+    patient.write("RESUMED", podUID=POD, containerID="c0", at=1)
+    patient.write("ABORTED", podUID="", containerID="c0", at=2)
+    code, errors = patient.create()
+    assert (code, patient.calls()) == (1, [])
+    assert "rolled back" in errors
