@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup parts check test test-unit test-lab test-faults fuzz chaos coverage chaos coverage image generate demo bench clean
+.PHONY: help setup parts check test test-unit test-lab test-faults fuzz chaos coverage image generate demo bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'

@@ -194,12 +194,15 @@ def clean_later(view: View) -> Step | None:
     late = seconds_since(status.completed_at, view.now) > CLEAN_SECONDS
     if not back or late or not view.migration.finalizers or status.target is None:
         return None
-    if view.target is not None and view.target.stage == TargetStage.ABORTED.value:
-        return None
-    if status.target.node not in view.nodes:
-        return None
-    order = orders.target(view, status, TargetStage.ABORTED, wait=1.0)
-    return Step(status, (order,), CLEAN_POLL_SECONDS)
+    left: list[Action] = []
+    # Its pod was gone, so its thaw was not waited for; the agent still keeps its folder.
+    begun = view.source is not None and view.source.stage != SourceStage.THAWED.value
+    if begun and status.source is not None and status.source.node in view.nodes:
+        left.append(orders.source(view, status, SourceStage.THAWED, wait=1.0))
+    aborted = view.target is not None and view.target.stage == TargetStage.ABORTED.value
+    if not aborted and status.target.node in view.nodes:
+        left.append(orders.target(view, status, TargetStage.ABORTED, wait=1.0))
+    return Step(status, tuple(left), CLEAN_POLL_SECONDS) if left else None
 
 
 def _end(view: View) -> Step:

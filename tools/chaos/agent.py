@@ -105,6 +105,10 @@ class Handler:
         """Facts that are read anew for each answer."""
         raise NotImplementedError
 
+    def lost(self, side: Side) -> bool:
+        """Whether the rest of the memory cannot come any more; targets only."""
+        return False
+
     def tend(self, side: Side) -> None:
         """Look after it, four times a second."""
 
@@ -143,6 +147,8 @@ class Agent:
         side = self.sides.get(order.role)
         before = side.state if side else None
         resuming = side is not None and side.has("RESUMING", "RESUMED")
+        if side is not None and self.handlers[order.role].lost(side):
+            resuming = False  # it is frozen, and a person may take the move back
         ruling, state = machine.rule(before, order, highest=1, resuming=resuming)
         if side is None:
             side = self.sides[order.role] = Side(state, self.node)

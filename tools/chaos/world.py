@@ -157,6 +157,7 @@ class World:
         for item in [item for item in self.pending if item[0]()]:
             self.pending.remove(item)
             self.sim.later(item[2], item[1])
+        self.holder()
         runs = [item for item in self.containers() if item.runs]
         carriers = [item for item in runs if item.memory is not None]
         if len(carriers) > 1:

@@ -1,4 +1,4 @@
-"""A restored container counts once containerd started it, and only while its wrapper answers."""
+"""A restored container counts once containerd started it, and only the one that was filled."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def rehearsing(world: World, *, restored: bool) -> Side:
     """A side whose memory is here, its container claimed."""
     side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
     world.claim(side)
-    images = Path(side.folder) / "images"
-    images.mkdir()
+    images = Path(side.ram) / "images"
+    images.mkdir(parents=True)
     header = (2).to_bytes(4, "little") + bytes([8, 7])
     (images / "pagemap-1.img").write_bytes(bytes(8) + header)
     Path(f"{side.folder}/page-server.rc").write_text("0")
-    files.write_json(f"{side.folder}/manifest.json", {"images": {}, "streams": []})
+    files.write_json(f"{side.ram}/manifest.json", {"images": {}, "streams": []})
     if restored:
         answer = {"containerID": CID, "seconds": 0.2}
         files.write_json(f"{side.folder}/restored-replacement.json", answer)
@@ -57,20 +57,6 @@ async def test_one_that_was_started_is(world: World) -> None:
     marker(world).unlink()
     await target(world).reach(side, "Rehearsed", None)
     assert side.facts["rehearsed"] == CID
-
-
-async def test_a_wrapper_that_died_without_an_answer_ends_the_rehearsal_at_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    side = rehearsing(world, restored=False)
-    role = target(world)
-
-    def restores(*arguments: object, **named: object) -> None:
-        (world.wrapper / "stat").unlink(missing_ok=True)
-
-    monkeypatch.setattr(role, "_order_wrapper", restores)
-    with pytest.raises(AgentError, match="WrapperGone"):
-        await role.reach(side, "Rehearsed", None)
 
 
 async def test_the_order_to_restore_names_the_one_container_that_was_filled(world: World) -> None:
