@@ -4,7 +4,7 @@
 in it, whose nodes have its image under each tag. For each round and tag the agents are replaced,
 then one fresh Deployment of each size is moved by StopAndCopy. Prints one JSON line a move: tag,
 size, freeze, parts, and the most that the target's node held in anonymous and shared memory above
-what it held before the request. Figures of docs/decisions/0008.
+what it held before the request. Figures of docs/decisions/0011.
 """
 
 from __future__ import annotations
