@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from podferry.agent import files
+from podferry.agent import files, seal
 from podferry.agent import target as module
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
@@ -25,12 +25,14 @@ def rehearsing(world: World, *, restored: bool) -> Side:
     """A side whose memory is here, its container claimed."""
     side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
     world.claim(side)
-    images = Path(side.folder) / "images"
-    images.mkdir()
+    images = Path(side.ram) / "images"
+    images.mkdir(parents=True)
     header = (2).to_bytes(4, "little") + bytes([8, 7])
     (images / "pagemap-1.img").write_bytes(bytes(8) + header)
     Path(f"{side.folder}/page-server.rc").write_text("0")
-    files.write_json(f"{side.folder}/manifest.json", {"images": {}, "streams": []})
+    seal.remember(world.node, side.order, "00" * 32)
+    manifest = {"attempt": seal.attempt_of(side.order), "images": {}, "streams": {}}
+    files.write_json(f"{side.ram}/manifest.json", seal.signed(bytes(32), manifest))
     if restored:
         answer = {"containerID": CID, "seconds": 0.2}
         files.write_json(f"{side.folder}/restored-replacement.json", answer)
@@ -69,7 +71,7 @@ async def test_a_wrapper_that_died_without_an_answer_ends_the_rehearsal_at_once(
         (world.wrapper / "stat").unlink(missing_ok=True)
 
     monkeypatch.setattr(role, "_order_wrapper", restores)
-    with pytest.raises(AgentError, match="WrapperGone"):
+    with pytest.raises(AgentError, match="RestoreInterrupted"):
         await role.reach(side, "Rehearsed", None)
 
 
