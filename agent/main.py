@@ -27,6 +27,7 @@ from podferry.agent import (
     metrics,
     node_facts,
     operations,
+    seal,
     server,
     tls,
 )
@@ -38,7 +39,7 @@ from podferry.agent.source import Source
 from podferry.agent.store import Store
 from podferry.agent.target import Target
 from podferry.wire import names
-from podferry.wire.stages import Progress, Role
+from podferry.wire.stages import Order, Progress, Role
 
 log = structlog.get_logger("podferry.agent")
 
@@ -67,6 +68,10 @@ class Services:
     async def node(self) -> dict[str, Any]:
         """Node facts."""
         return await asyncio.to_thread(node_facts.collect, self._node, self._node_name)
+
+    def remember_seal(self, order: Order, key: str) -> None:
+        """Keep the key of an attempt's seal."""
+        seal.remember(self._node, order, key)
 
     def upload(self, side: Side, kind: str, name: str) -> Any:
         """Reader of one uploaded stream."""

@@ -7,13 +7,14 @@ or thaw.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import tarfile
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from podferry.agent import archive, containers
+from podferry.agent import archive, containers, seal, tar_stream
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
@@ -48,13 +49,15 @@ async def send_all(
     Returns facts with seconds and bytes. Raises AgentError of the first part that failed.
     """
     key = (side.order.migration, side.order.attempt)
+    secret = seal.key(node, side)
     streams = _streams(node, found)
+    hashes: dict[str, str] = {}
     try:
         async with asyncio.TaskGroup() as group:
             dumped = group.create_task(dumping())
             tasks = [
                 group.create_task(
-                    peer.send(key, kind, name, _folder_writer(path, overlay=kind == "rootfs"))
+                    peer.send(key, kind, name, _folder_writer(path, f"{kind}/{name}", hashes))
                 )
                 for kind, name, path in streams
             ]
@@ -63,14 +66,19 @@ async def send_all(
             images = image_sizes(f"{side.ram}/images")
             writer = _images_writer(f"{side.ram}/images", images)
             tasks.append(group.create_task(peer.send(key, "images", "dump", writer)))
+            hashing = asyncio.to_thread(_image_entries, f"{side.ram}/images", images)
+            entries = group.create_task(hashing)
     except ExceptionGroup as errors:
         first = errors.exceptions[0]
         if isinstance(first, archive.ArchiveError):
             raise AgentError("CannotCarry", str(first)) from first
         raise first from errors
-    await peer.send_manifest(
-        key, {"images": images, "streams": [f"{kind}/{name}" for kind, name, _ in streams]}
-    )
+    manifest = {
+        "attempt": seal.attempt_of(side.order),
+        "images": entries.result(),
+        "streams": hashes,
+    }
+    await peer.send_manifest(key, seal.signed(secret, manifest))
     return {
         "imageBytes": sum(images.values()),
         "streamBytes": sum(task.result().wire_bytes for task in tasks),
@@ -99,8 +107,24 @@ def _streams(node: Node, found: containers.Container) -> list[tuple[str, str, st
     return streams
 
 
-def _folder_writer(path: str, *, overlay: bool) -> Callable[[IO[bytes]], object]:
-    return lambda out: archive.pack(path, out, overlay=overlay)
+def _image_entries(folder: str, sizes: dict[str, int]) -> dict[str, dict[str, Any]]:
+    entries: dict[str, dict[str, Any]] = {}
+    for name, size in sizes.items():
+        with open(f"{folder}/{name}", "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        entries[name] = {"bytes": size, "sha256": digest}
+    return entries
+
+
+def _folder_writer(path: str, entry: str, hashes: dict[str, str]) -> Callable[[IO[bytes]], object]:
+    """Packs a folder; afterwards `hashes` has the hash of what was sent as `entry`."""
+
+    def write(out: IO[bytes]) -> None:
+        counted = tar_stream.Hashed(out)
+        archive.pack(path, cast(IO[bytes], counted), overlay=entry.startswith("rootfs/"))
+        hashes[entry] = counted.hexdigest()
+
+    return write
 
 
 def _images_writer(folder: str, sizes: dict[str, int]) -> Callable[[IO[bytes]], object]:

@@ -10,6 +10,7 @@ import os
 import time
 from dataclasses import dataclass
 
+from podferry.agent import seal
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
@@ -48,7 +49,8 @@ def hold(node: Node, side: Side, size: int = SMALL_BYTES) -> None:
 
 
 def release(node: Node, side: Side) -> None:
-    """End of this side's images. Raises AgentError, so that the order is tried again."""
+    """End of this side's images and of its seal's key. Raises AgentError: it is tried again."""
+    seal.forget(node, side)
     try:
         ram.release(node.host, node.ram(side))
     except ram.RamFailed as error:

@@ -39,6 +39,10 @@ class Services(Protocol):
         """Node facts."""
         ...
 
+    def remember_seal(self, order: Order, key: str) -> None:
+        """Keep the key of an attempt's seal. Raises Refused."""
+        ...
+
     def upload(self, side: Side, kind: str, name: str) -> Callable[[IO[bytes]], object]:
         """Reader of one uploaded stream of a target. Raises Refused."""
         ...
@@ -126,6 +130,9 @@ class _Routes:
         order = _order(request, await _body(request))
         seconds = _wait(request)
         side = await self._engine.submit(order)
+        key = request.headers.get(agent_api.SEAL)
+        if key is not None and names.CONTROLLER_IDENTITY in request[_PEER]:
+            self._services.remember_seal(order, key)
         if seconds:
             await self._engine.wait(side, order.stage, seconds)
         return web.json_response((await self._engine.observe(side)).to_dict())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import tarfile
 from collections.abc import Iterator
 from typing import IO, Any
@@ -77,3 +78,24 @@ def forget(tar: tarfile.TarFile) -> None:
     """Drop the list of entries read so far, which tarfile would keep to the end."""
     kept: Any = tar
     kept.members.clear()
+
+
+class Hashed:
+    """A file that is only written to; knows the sha256 of all that passed."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        """Write and count in."""
+        self._digest.update(data)
+        return self._out.write(data)
+
+    def flush(self) -> None:
+        """Flush the file below."""
+        self._out.flush()
+
+    def hexdigest(self) -> str:
+        """Of everything written so far."""
+        return self._digest.hexdigest()

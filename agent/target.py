@@ -25,6 +25,7 @@ from podferry.agent import (
     pagemap,
     pages,
     room,
+    seal,
     serving,
     uploads,
 )
@@ -88,7 +89,7 @@ class Target:
                 f" {observed.wanted}; streams are taken only while it is Prepared",
             )
         if (kind, name) != ("images", EXPECT):
-            return uploads.reader(side.ram, kind, name)
+            return uploads.reader(side.ram, kind, name, lazy=pages.is_lazy(side))
 
         def announced(stream: IO[bytes]) -> None:
             room.make(self._node, side, uploads.expected(stream))
@@ -125,7 +126,8 @@ class Target:
         began = time.monotonic()
         if not pages.is_lazy(side):
             await pages.server_finished(side, seconds=10)
-        await asyncio.to_thread(uploads.check_complete, side.ram)
+        secret, attempt = seal.key(self._node, side), seal.attempt_of(side.order)
+        await asyncio.to_thread(uploads.check_complete, side.ram, secret, attempt)
         if not pages.is_lazy(side):
             size = await asyncio.to_thread(pagemap.check, f"{side.ram}/images")
             side.note(pagesBytes=size)

@@ -2,7 +2,7 @@
 
 Owns: one tmpfs a side of an attempt, mounted on the node (it outlives the agent, not a reboot), its
 size, its end, and how much memory the node can spare. Never does: fall back to a disk.
-Why not an encrypted disk: docs/decisions/0008.
+Why not an encrypted disk: docs/decisions/0011.
 """
 
 from __future__ import annotations

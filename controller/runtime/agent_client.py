@@ -6,6 +6,8 @@ the last observation older, and orders are idempotent, so the next reconcile ask
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import ssl
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,7 @@ class AgentClient:
             body=order.to_dict(),
             params={"wait": f"{wait_seconds:g}"},
             limit=wait_seconds + ANSWER_SECONDS,
+            headers={agent_api.SEAL: self._seal(order)},
         )
         return self._clocks.by_ours(address, _observed(address, raw))
 
@@ -124,6 +127,7 @@ class AgentClient:
         body: dict[str, Any] | None = None,
         params: dict[str, str] | None = None,
         limit: float = ANSWER_SECONDS,
+        headers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         host = f"[{address}]" if ":" in address else address
         timeout = aiohttp.ClientTimeout(total=limit, sock_connect=CONNECT_SECONDS)
@@ -134,6 +138,7 @@ class AgentClient:
                 f"https://{host}:{self._port}{path}",
                 json=body,
                 params=params,
+                headers=headers,
                 timeout=timeout,
                 # Nodes come and go, so the certificate names the role, not the address.
                 server_hostname=names.AGENT_IDENTITY,
@@ -160,6 +165,12 @@ class AgentClient:
         received = self._clock.now().timestamp()
         at = self._clock.monotonic()
         self._clocks.heard(address, told, sent=sent, received=received, at=at)
+
+    def _seal(self, order: Order) -> str:
+        """Key of an attempt's seal: the same from every replica, told to its two agents only."""
+        secret = self._files[1].read_bytes()
+        words = f"podferry seal {order.migration}.{order.attempt}"
+        return hmac.new(secret, words.encode(), hashlib.sha256).hexdigest()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 TIME_HEADER = "Podferry-Time"
 """In every answer: the agent's wall clock [unix s] when the answer was made."""
+SEAL = "Podferry-Seal"
+"""Header of an order: key of the attempt's seal, 64 hexadecimal digits, never kept on a disk."""
 NODE = "/v1/node"
 PROBE = "/v1/probe"
 

@@ -24,7 +24,8 @@ def pids():
         except OSError:
             continue
         wrapper = "/opt/podferry/wrapper.py" in words
-        if wrapper if victim == "wrapper" else words[0].endswith("criu"):
+        criu = words[0].rpartition("/")[2].startswith("criu")
+        if wrapper if victim == "wrapper" else criu:
             yield int(pid)
 deadline = time.monotonic() + 60
 while not os.path.exists(f"{images}/SPENT"):
@@ -36,8 +37,9 @@ left = size()
 killed = list(pids())
 for pid in killed:
     os.kill(pid, 9)
-print(victim, *killed, f"{left >> 20} of {whole >> 20} MiB left in the images")
-sys.exit(0 if killed and 0 < left < whole else 1)
+said = f"{victim} {killed}: {left >> 20} of {whole >> 20} MiB left in the images"
+print(said)
+sys.exit(0 if killed and 0 < left < whole else said)
 """
 
 

@@ -132,7 +132,7 @@ def upload(rng: random.Random) -> None:
     with guarded() as folder, contextlib.suppress(*DECLARED):
         take = rng.choice([uploads.reader(str(folder), "images", "manifest"), uploads.expected])
         take(io.BytesIO(data))
-        uploads.check_complete(str(folder))
+        uploads.check_complete(str(folder), bytes(32), "x.1")
 
 
 def memory_map(rng: random.Random) -> None:

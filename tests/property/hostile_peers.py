@@ -27,7 +27,7 @@ from podferry.agent.engine import Engine, Side
 from podferry.agent.store import Store
 from podferry.runtime_wrapper import page_sender, wrapper
 from podferry.wire import names
-from podferry.wire.stages import Role
+from podferry.wire.stages import Order, Role
 from tests.fakes.certificates import Authority
 from tests.property import hostile
 
@@ -43,7 +43,7 @@ class _Node:
 
     async def reach(self, side: Side, stage: str, previous: asyncio.Task[None] | None) -> None:
         for name in ("images", "streams"):
-            (Path(side.folder) / name).mkdir(exist_ok=True)
+            (Path(side.ram) / name).mkdir(parents=True, exist_ok=True)
 
     async def live_facts(self, side: Side) -> dict[str, Any]:
         return {}
@@ -54,8 +54,11 @@ class _Node:
     async def node(self) -> dict[str, Any]:
         return {"node": "n"}
 
+    def remember_seal(self, order: Order, key: str) -> None:
+        return None
+
     def upload(self, side: Side, kind: str, name: str) -> Callable[[IO[bytes]], object]:
-        return uploads.reader(side.folder, kind, name)
+        return uploads.reader(side.ram, kind, name)
 
 
 class _Agent:

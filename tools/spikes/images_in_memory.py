@@ -1,10 +1,10 @@
 """Images on the target's disk against images in its memory: alternated moves of one run.
 
-`python -m tools.spikes.images_in_memory --lab NAME --tags base,ram` in a running lab in which
-podferry is installed and whose nodes have its image under each tag. For each round and tag the
-agents are replaced, then one fresh Deployment of each size is moved by StopAndCopy. Prints one JSON
-line a move: tag, size, freeze, parts, and the most that the target's node held in anonymous and
-shared memory above what it held before the request. Figures of docs/decisions/0008.
+`python -m tools.spikes.images_in_memory --lab NAME --tags base,ram` in a running lab with podferry
+in it, whose nodes have its image under each tag. For each round and tag the agents are replaced,
+then one fresh Deployment of each size is moved by StopAndCopy. Prints one JSON line a move: tag,
+size, freeze, parts, and the most that the target's node held in anonymous and shared memory above
+what it held before the request. Figures of docs/decisions/0011.
 """
 
 from __future__ import annotations

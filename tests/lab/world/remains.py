@@ -8,7 +8,7 @@ from typing import Any
 from tests.lab.moves import Moves
 
 _LEFT = """
-ls -d /var/lib/podferry/attempts/{uid}.*/*/images 2>/dev/null
+ls -d /var/lib/podferry/attempts/{uid}.*/*/ram 2>/dev/null
 ls /run/podferry/hold 2>/dev/null
 for p in $(pgrep -x criu); do echo "criu $p $(tr '\\0' ' ' </proc/$p/cmdline)"; done
 for f in $(find /sys/fs/cgroup/freezer -name freezer.state 2>/dev/null); do

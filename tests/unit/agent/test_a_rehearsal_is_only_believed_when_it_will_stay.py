@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from podferry.agent import files
+from podferry.agent import files, seal
 from podferry.agent import target as module
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
@@ -30,7 +30,9 @@ def rehearsing(world: World, *, restored: bool) -> Side:
     header = (2).to_bytes(4, "little") + bytes([8, 7])
     (images / "pagemap-1.img").write_bytes(bytes(8) + header)
     Path(f"{side.folder}/page-server.rc").write_text("0")
-    files.write_json(f"{side.ram}/manifest.json", {"images": {}, "streams": []})
+    seal.remember(world.node, side.order, "00" * 32)
+    manifest = {"attempt": seal.attempt_of(side.order), "images": {}, "streams": {}}
+    files.write_json(f"{side.ram}/manifest.json", seal.signed(bytes(32), manifest))
     if restored:
         answer = {"containerID": CID, "seconds": 0.2}
         files.write_json(f"{side.folder}/restored-replacement.json", answer)

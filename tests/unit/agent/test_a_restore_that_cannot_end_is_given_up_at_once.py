@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from podferry.agent import files
+from podferry.agent import files, seal
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.wire.stages import Role, Verdict
@@ -27,7 +27,9 @@ def rehearsing(world: World) -> tuple[Side, asyncio.Task[None]]:
     header = (2).to_bytes(4, "little") + bytes([8, 7])
     (images / "pagemap-1.img").write_bytes(bytes(8) + header)
     Path(f"{side.folder}/page-server.rc").write_text("0")
-    files.write_json(f"{side.ram}/manifest.json", {"images": {}, "streams": []})
+    seal.remember(world.node, side.order, "00" * 32)
+    manifest = {"attempt": seal.attempt_of(side.order), "images": {}, "streams": {}}
+    files.write_json(f"{side.ram}/manifest.json", seal.signed(bytes(32), manifest))
     return side, asyncio.create_task(target(world).reach(side, "Rehearsed", None))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import ssl
 import tarfile
@@ -16,7 +17,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from podferry.agent import archive, server, tls, uploads
+from podferry.agent import archive, outgoing, seal, server, tls, uploads
 from podferry.agent.engine import Engine, Side
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.store import Store
@@ -26,6 +27,14 @@ from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
 from tests.fakes.certificates import Authority
 
 UID = "8f14e45f-ceea-467f-a8f2-0123456789ab"
+
+
+KEY, ATTEMPT = bytes(32), f"{UID}.1"
+CORE = {"core-1.img": {"bytes": 4, "sha256": hashlib.sha256(b"core").hexdigest()}}
+
+
+def sealed(images: dict[str, Any], streams: dict[str, str]) -> dict[str, Any]:
+    return seal.signed(KEY, {"attempt": ATTEMPT, "images": images, "streams": streams})
 
 
 class Nothing:
@@ -40,11 +49,17 @@ class Nothing:
 
 
 class Services:
+    def __init__(self) -> None:
+        self.seals: dict[str, str] = {}
+
     async def probe(self, body: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, **body}
 
     async def node(self) -> dict[str, Any]:
         return {"node": "node-a"}
+
+    def remember_seal(self, order: Order, key: str) -> None:
+        self.seals[f"{order.migration}.{order.attempt}"] = key
 
     def upload(self, side: Side, kind: str, name: str) -> Callable[[IO[bytes]], object]:
         if side.state.observed.stage != "Prepared":
@@ -247,11 +262,13 @@ async def test_images_and_folders_arrive_whole(agent: Agent, tmp_path: Path) -> 
             info.size = 4
             tar.addfile(info, io.BytesIO(b"core"))
 
+    hashes: dict[str, str] = {}
+    pack = outgoing._folder_writer(str(upper), "rootfs/upper", hashes)
     await peer.send((UID, 1), "images", "dump", images)
-    await peer.send((UID, 1), "rootfs", "upper", lambda out: archive.pack(str(upper), out))
-    await peer.send_manifest((UID, 1), {"images": {"core-1.img": 4}, "streams": ["rootfs/upper"]})
+    await peer.send((UID, 1), "rootfs", "upper", pack)
+    await peer.send_manifest((UID, 1), sealed(CORE, hashes))
     folder = agent.engine.get(UID, 1, Role.TARGET).ram
-    assert uploads.check_complete(folder)["streams"] == ["rootfs/upper"]
+    assert set(uploads.check_complete(folder, KEY, ATTEMPT)["streams"]) == {"rootfs/upper"}
     target = tmp_path / "target"
     target.mkdir()
     with open(uploads.stream_path(folder, "rootfs", "upper"), "rb") as stream:
@@ -288,9 +305,9 @@ async def test_a_hostile_image_stream_is_refused_by_the_target(agent: Agent) -> 
 async def test_a_missing_image_is_named(agent: Agent) -> None:
     await prepare(agent)
     peer = agent.peer()
-    await peer.send_manifest((UID, 1), {"images": {"core-1.img": 4}, "streams": []})
+    await peer.send_manifest((UID, 1), sealed(CORE, {}))
     with pytest.raises(AgentError, match=r"core-1\.img has 0 bytes"):
-        uploads.check_complete(agent.engine.get(UID, 1, Role.TARGET).ram)
+        uploads.check_complete(agent.engine.get(UID, 1, Role.TARGET).ram, KEY, ATTEMPT)
 
 
 async def test_a_renewed_certificate_is_served_without_a_restart(agent: Agent) -> None:
@@ -320,7 +337,7 @@ async def test_a_stream_that_is_under_way_outlives_the_certificate_that_it_began
     sending = asyncio.create_task(peer.send((UID, 1), "images", "dump", images))
     folder = Path(agent.engine.get(UID, 1, Role.TARGET).ram, "images")
     async with asyncio.timeout(20):
-        while not list(folder.iterdir()):
+        while not list(folder.with_suffix(".part").glob("*")):
             await asyncio.sleep(0.01)
     agent.authority.folder(agent.path / "server", names.AGENT_IDENTITY)
     assert agent.identity.refresh()

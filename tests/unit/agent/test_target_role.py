@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from podferry.agent import files, pages
+from podferry.agent import files, pages, seal
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.ops import signals
 from podferry.wire.stages import Role, Verdict
@@ -140,7 +140,9 @@ async def test_a_restore_that_the_wrapper_finished_while_the_agent_was_away_is_t
     header = (2).to_bytes(4, "little") + bytes([8, 7])
     (images / "pagemap-1.img").write_bytes(bytes(8) + header)
     Path(f"{side.folder}/page-server.rc").write_text("0")
-    files.write_json(f"{side.ram}/manifest.json", {"images": {}, "streams": []})
+    seal.remember(world.node, side.order, "00" * 32)
+    manifest = {"attempt": seal.attempt_of(side.order), "images": {}, "streams": {}}
+    files.write_json(f"{side.ram}/manifest.json", seal.signed(bytes(32), manifest))
     files.write_json(
         f"{side.folder}/restored-replacement.json", {"containerID": CID, "seconds": 0.2}
     )

@@ -194,3 +194,21 @@ async def test_a_client_of_another_authority_is_not_served(
         await stranger.order("127.0.0.1", ORDER, wait_seconds=1)
     assert agent.seen == []
     await stranger.close()
+
+
+async def test_both_agents_of_one_attempt_are_told_one_key_that_no_other_attempt_has(
+    client: AgentClient, agent: FakeAgent
+) -> None:
+    keys: list[str] = []
+
+    async def note(request: web.Request) -> web.Response:
+        keys.append(request.headers[agent_api.SEAL])
+        return web.json_response(ANSWER.to_dict())
+
+    agent.answer = note
+    target = replace(ORDER, role=Role.TARGET, stage="Prepared")
+    for order in (ORDER, target, replace(ORDER, attempt=2), replace(ORDER, migration="other")):
+        await client.order("127.0.0.1", order, wait_seconds=1)
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    assert all(len(bytes.fromhex(key)) == 32 for key in keys)
