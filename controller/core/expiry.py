@@ -24,7 +24,9 @@ def due(migrations: Iterable[Migration], now: datetime, *, keep: int) -> tuple[M
         keep: so many finished ones stay in each namespace, the latest ended; 0: any number.
     """
     ages = [(age, found) for found in migrations if (age := _age(found, now)) is not None]
-    ages.sort(key=lambda pair: (pair[0], pair[1].uid))
+    # By the time itself: the age of one that ended in the clock's future is 0, as any other's.
+    ages.sort(key=lambda pair: (status.parse(pair[1].status.completed_at), pair[1].uid))
+    ages.reverse()
     seen: dict[str, int] = defaultdict(int)
     over = []
     for age, migration in ages:

@@ -31,6 +31,9 @@ class FakeNode:
     def folder(self, side: FakeSide) -> str:
         return side.folder
 
+    def ram(self, side: FakeSide) -> str:
+        return side.folder
+
     def publish_tls(self) -> str:
         return "/tls"
 
