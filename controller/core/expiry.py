@@ -24,9 +24,7 @@ def due(migrations: Iterable[Migration], now: datetime, *, keep: int) -> tuple[M
         keep: so many finished ones stay in each namespace, the latest ended; 0: any number.
     """
     ages = [(age, found) for found in migrations if (age := _age(found, now)) is not None]
-    # By the time itself: the age of one that ended in the clock's future is 0, as any other's.
-    ages.sort(key=lambda pair: (status.parse(pair[1].status.completed_at), pair[1].uid))
-    ages.reverse()
+    ages.sort(key=lambda pair: (pair[0], pair[1].uid))
     seen: dict[str, int] = defaultdict(int)
     over = []
     for age, migration in ages:
@@ -49,6 +47,7 @@ def _age(migration: Migration, now: datetime) -> float | None:
     if migration.finalizers or migration.deletion_requested:
         return None
     try:
-        return status.seconds_since(ended, now)
+        # Not `seconds_since`: an end by a clock that was ahead is not one of long ago.
+        return (now - status.parse(ended)).total_seconds()
     except (ValueError, TypeError):
         return None  # no time, or one without a zone: not ours, and one must not stop the others
