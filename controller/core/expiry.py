@@ -47,6 +47,7 @@ def _age(migration: Migration, now: datetime) -> float | None:
     if migration.finalizers or migration.deletion_requested:
         return None
     try:
-        return status.seconds_since(ended, now)
+        # Not `seconds_since`: an end by a clock that was ahead is not one of long ago.
+        return (now - status.parse(ended)).total_seconds()
     except (ValueError, TypeError):
         return None  # no time, or one without a zone: not ours, and one must not stop the others

@@ -169,3 +169,8 @@ async def test_one_whose_ttl_is_over_takes_no_place_of_another(world: World) -> 
     world.add("old", None, ended="2025-12-31T00:00:00.000000Z")
     world.add("expired", 0)
     assert (await world.expirer().look(), world.left()) == (1, ["old"])
+
+
+async def test_an_end_by_a_clock_that_was_ahead_is_not_one_of_long_ago(world: World) -> None:
+    world.add("m", 60, ended="2026-01-02T00:00:00.000000Z")
+    assert (await world.expirer().look(), world.left()) == (0, ["m"])
