@@ -117,7 +117,7 @@ def restore(call, annotations, argv, order):
              + order)
     moved = annotations.get(ANNOTATION_RESTORE_CONTAINER)
     if moved and moved != annotations.get("io.kubernetes.cri.container-name"):
-        wanted(folder, role, pod)  # refuses where nothing of this pod may start
+        wanted(folder, role, pod, call.id)  # refuses where nothing of this pod may start
         do_nothing(call.bundle)
         return plain(argv)
     lock = open(os.path.join(folder, "claim-%s.lock" % role), "a")
