@@ -61,11 +61,17 @@ def test_it_is_cut_off_in_the_end_and_that_is_said(tmp_path: Path) -> None:
     assert said.startswith("suite cut off after 0.005 minutes: test-faults, until then 2 cells")
 
 
-@pytest.mark.parametrize("what", ["FAKE_FAULTS", "FAKE_COUNT"])
-def test_a_bad_cell_fails_the_whole(tmp_path: Path, what: str) -> None:
-    code, said, _ = run(tmp_path, **{what: "1"})
+@pytest.mark.parametrize("failed", ["0", "1"])
+def test_a_broken_promise_fails_the_whole(tmp_path: Path, failed: str) -> None:
+    code, said, _ = run(tmp_path, FAKE_COUNT="1", FAKE_FAULTS=failed)
     assert code == 1
-    assert said.startswith("suite run and failed")
+    assert said.startswith("suite run and a promise broken: test-faults, 2 cells")
+
+
+def test_a_cell_that_only_failed_is_said(tmp_path: Path) -> None:
+    code, said, _ = run(tmp_path, FAKE_FAULTS="2")
+    assert code == 0
+    assert said.startswith("suite run with failed tests, no promise broken: test-faults")
 
 
 def test_failed_tests_are_not_followed_by_faults(tmp_path: Path) -> None:
