@@ -81,11 +81,11 @@ def _seconds(clock: Clock) -> int:
 
 def report(contents: Contents, path: Path, size: int) -> list[str]:
     """What was written, what it holds, what was cut and what is never in it. Pure."""
-    held = ", ".join(f"{count} {what}" for what, count in contents.counts.items())
+    held = ", ".join(f"{what} {count}" for what, count in contents.counts.items())
     about = f" about {contents.migration}" if contents.migration else ""
     lines = [
         f"wrote {path}: {-(-size // KIB)} KiB{about}, namespace {contents.namespace}",
-        f"holds {held or 'nothing but versions'}",
+        f"holds: {held}",
     ]
     if contents.gone:
         lines.append(f"gone, as after a move: pods {', '.join(contents.gone[:SHOWN])}")

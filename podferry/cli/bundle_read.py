@@ -88,7 +88,7 @@ class _Reader:
             raise self._silence
 
     async def _list(self, part: str, path: str, selector: str | None = None) -> list[Object]:
-        params = {"labelSelector": selector}
+        params = {"labelSelector": selector} if selector else None
         found = await self.ask(part, lambda: self._client.list(path, params=params))
         return sorted((found or {}).get("items") or [], key=name_of)
 

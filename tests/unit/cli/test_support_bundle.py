@@ -280,7 +280,9 @@ def test_it_is_its_owners_alone_and_nothing_else_is_left(shop: Cluster, tmp_path
     assert stat.S_IMODE((folder / "b.tar.gz").stat().st_mode) == 0o600
     size = -(-(folder / "b.tar.gz").stat().st_size // 1024)
     assert f"wrote {folder / 'b.tar.gz'}: {size} KiB" in done.output
-    assert "1 migrations, 2 events, 1 pods, 2 pods of podferry, 1 nodes, 3 logs" in done.output
+    assert (
+        "holds: migrations 1, events 2, pods 1, pods of podferry 2, nodes 1, logs 3" in done.output
+    )
 
 
 def test_a_long_log_is_cut_at_a_line_and_that_is_said(
