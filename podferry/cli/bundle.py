@@ -85,7 +85,7 @@ def report(contents: Contents, path: Path, size: int) -> list[str]:
     about = f" about {contents.migration}" if contents.migration else ""
     lines = [
         f"wrote {path}: {-(-size // KIB)} KiB{about}, namespace {contents.namespace}",
-        f"holds: {held}",
+        f"holds: {held or 'versions only'}",
     ]
     if contents.gone:
         lines.append(f"gone, as after a move: pods {', '.join(contents.gone[:SHOWN])}")

@@ -62,6 +62,8 @@ class Contents:
 
     def add_objects(self, folder: str, what: str, objects: Iterable[Object]) -> None:
         """Add a file an object, the first first; says in `cut` how many found no room."""
+        if folder in self.missing:
+            return  # Not none: unknown.
         given = list(objects)
         held = [self.add(f"{folder}/{name_of(one)}.json", as_json(one)) for one in given]
         self.counts[what] = sum(held)

@@ -55,8 +55,8 @@ def secretive() -> list[dict[str, object]]:
 def test_a_bundle_has_the_move_and_our_logs_and_no_canary(moves: Moves, tmp_path: Path) -> None:
     moves.kubectl("create", "secret", "generic", "s", f"--from-literal=token={SECRET}")
     source = moves.start("Deployment", "w", containers=secretive())
-    name = source["metadata"]["name"]
-    moves.kubectl("annotate", "pod", name, f"tenant.example/note={ANNOTATION}")
+    pod = source["metadata"]["name"]
+    moves.kubectl("annotate", "pod", pod, f"tenant.example/note={ANNOTATION}")
     status = moves.migrate("Deployment", "w", "m")
     assert status["phase"] == "Succeeded", status
 
@@ -75,8 +75,9 @@ def test_a_bundle_has_the_move_and_our_logs_and_no_canary(moves: Moves, tmp_path
     agents = [file for file in logs if re.search(r"/podferry-agent-.*\.agent\.", file)]
     assert len(controllers) >= 2
     assert len(agents) >= 2
-    uid = moved["metadata"]["uid"].encode()
-    assert any(uid in logs[file] for file in controllers), "no controller tells of the move"
-    assert any(uid in logs[file] for file in agents), "no agent tells of the move"
+    # Controllers name a Migration, agents know its uid; the bundle has both.
+    name, uid = f"{moves.namespace}/m".encode(), moved["metadata"]["uid"].encode()
+    assert any(name in logs[file] for file in controllers), "no controller tells of the move"
+    assert all(uid in logs[file] for file in agents), "an agent does not tell of the move"
     for canary in (SECRET, ENV, ARG, ANNOTATION):
         assert [file for file, text in held.items() if canary.encode() in text] == []

@@ -226,6 +226,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_there(
         assert f"  {part}: {why}" in done.output
         assert f"- {part}: {why}".encode() in held["README.txt"]
     assert "migrations/m1.json" in held
+    assert "nodes 0" not in done.output, "unknown is not none"
 
 
 def test_a_node_that_does_not_answer_holds_up_only_its_own_log(
