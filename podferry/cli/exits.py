@@ -17,7 +17,8 @@ MEANING = {
     DONE: "done; with `--wait` the migration ended `Succeeded`; `drain`: nothing to drain is left "
     "(`--dry-run`, `--no-wait`: all can be moved)",
     ENDED_OTHERWISE: "the migration ended `RolledBack`, `Failed`, `Cancelled` or `ColdRestarted`, "
-    "or the API server refused the request; `drain`: some pods are left, each with its reason",
+    "or the API server refused the request; `drain`: some pods are left, each with its reason; "
+    "`support-bundle`: written without some parts, each with its reason, or not written",
     BAD_INPUT: "usage or bad input; nothing was sent",
     UNREACHABLE: "the cluster cannot be reached",
     INTERRUPTED: "interrupted; a migration that was asked for goes on",

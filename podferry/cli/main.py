@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drain": ("podferry.cli.drain:drain", "Cordon a node and move its workloads away."),
     "uncordon": ("podferry.cli.drain:uncordon", "Let pods onto a node again."),
     "nodes": ("podferry.cli.nodes:nodes", "Show what each node can do and what it lacks."),
+    "support-bundle": (
+        "podferry.cli.bundle:support_bundle",
+        "Collect what helps others understand a move.",
+    ),
     "install": ("podferry.cli.install:install", "Install podferry into a cluster."),
     "uninstall": ("podferry.cli.install:uninstall", "Remove podferry from a cluster."),
     "image": ("podferry.cli.image:image", "Build the container image, without Docker."),

@@ -22,8 +22,7 @@ from kubernetes.aio.client import ApiClient as _Transport
 from kubernetes.aio.client import Configuration
 
 from podferry.kube import errors
-
-Params = Mapping[str, str | int | bool | None]
+from podferry.kube.wording import Params, describe
 
 PAGE_SIZE = 500
 """Objects a page of a list; what client-go uses."""
@@ -271,6 +270,37 @@ class ApiClient:
         finally:
             response.response.close()
 
+    async def tail(
+        self,
+        path: str,
+        *,
+        keep_bytes: int,
+        params: Params | None = None,
+        timeout_seconds: float = REQUEST_SECONDS,
+    ) -> tuple[bytes, int]:
+        """Read a text, such as a log, and return its last bytes and the length of all of it.
+
+        Holds about `keep_bytes` in memory, however long the text is. Raises as `raw` does.
+        """
+        limit = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS)
+        what, kept, total = describe("GET", path, params), bytearray(), 0
+        try:
+            response = await self._send("GET", path, None, params, "application/json", limit)
+        except _BROKEN as error:
+            raise self._broken(what, error, f"{timeout_seconds:g} s") from error
+        try:
+            if response.status != 200:
+                raise _refused(what, response.status, response.headers, await response.read())
+            async for chunk in response.response.content.iter_any():
+                total += len(chunk)
+                kept += chunk
+                del kept[:-keep_bytes]
+        except _BROKEN as error:
+            raise self._broken(what, error, f"{timeout_seconds:g} s") from error
+        finally:
+            response.response.close()
+        return bytes(kept), total
+
     async def authorization(self) -> str | None:
         """Return the Authorization header in use now (in a pod: read anew each minute)."""
         headers: dict[str, str] = {}
@@ -319,32 +349,6 @@ def _pod_namespace() -> str:
 
 
 _BROKEN = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
-
-
-_VERBS = {"POST": "create", "PUT": "update"}
-
-
-def describe(method: str, path: str, params: Params | None = None, body: Any = None) -> str:
-    """Return a request in words, such as `patch pods default/web-0 (status)`."""
-    parts = [part for part in path.split("/") if part]
-    parts = parts[2:] if parts[:1] == ["api"] else parts[3:] if parts[:1] == ["apis"] else parts
-    namespace = ""
-    if parts[:1] == ["namespaces"] and len(parts) > 2 and parts[2] not in ("status", "finalize"):
-        namespace, parts = parts[1], parts[2:]
-    verb = _VERBS.get(method, method.lower())
-    if not parts:
-        return f"{verb} {path}"
-    name = parts[1] if len(parts) > 1 else ""
-    if not name and method == "POST" and isinstance(body, Mapping):
-        metadata = body.get("metadata") or {}
-        name = str(metadata.get("name") or metadata.get("generateName") or "")
-    if verb == "get" and len(parts) == 1:
-        verb = "list"
-    words = [verb, parts[0], "/".join(part for part in (namespace, name) if part)]
-    if len(parts) > 2:
-        words.append(f"({'/'.join(parts[2:])})")
-    words += [f"[{k}={v}]" for k, v in (params or {}).items() if "Selector" in k]
-    return " ".join(word for word in words if word)
 
 
 def _text(value: str | int | bool) -> str:

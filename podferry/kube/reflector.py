@@ -19,8 +19,9 @@ import structlog
 from podferry.api.clock import Clock
 from podferry.kube import errors
 from podferry.kube.backoff import Backoff
-from podferry.kube.client import WATCH_SILENCE_SECONDS, ApiClient, Params, describe
+from podferry.kube.client import WATCH_SILENCE_SECONDS, ApiClient
 from podferry.kube.store import Indexer, Store, key_of
+from podferry.kube.wording import Params, describe
 
 SHORT_WATCH_SECONDS = 1.0
 """A watch that ended cleanly sooner than this counts as a failure [s]."""

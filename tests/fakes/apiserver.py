@@ -7,8 +7,8 @@ What it does like the real one: resourceVersion and 409 on a stale one, `/status
 rest, merge patch, JSON patch, apply (maps merge, lists of named things merge by name, fields of
 this manager that are gone are removed), list with pages and selectors, watch with bookmarks and
 410 after `compact()`, uid, generation, deletionTimestamp with finalizers, delete with
-preconditions, eviction and binding of pods. What it does not: validation, defaults, admission,
-garbage collection, namespaces that must exist, field ownership conflicts.
+preconditions, eviction, binding and logs of pods. What it does not: validation, defaults,
+admission, garbage collection, namespaces that must exist, field ownership conflicts.
 
 A pod with a node gets only a deletionTimestamp on a graceful delete, as in reality (the kubelet
 finishes it): see `pods_end_at_once` and `finish_deletion`.
@@ -48,6 +48,8 @@ class FakeApiServer(Objects):
         self.requests: list[Recorded] = []
         self.intercept: Callable[[Recorded], Refused | float | None] | None = None
         """Called for each request: a Refused is the answer, a float delays it [s]."""
+        self.logs: dict[tuple[str, str, str, bool], str] = {}
+        """By namespace, pod, container, and whether it is the one before."""
         self.url = ""
         self._clients: list[ApiClient] = []
         self._runner: web.AppRunner | None = None
@@ -141,7 +143,11 @@ class FakeApiServer(Objects):
                 raise told
             if told:
                 await asyncio.sleep(told)
+            if request.path == "/version":
+                return web.json_response({"gitVersion": "v0.0.0-fake"})
             target = target_of(request.path)
+            if request.method == "GET" and target.sub == "log":
+                return web.Response(text=self._log(target, seen.query))
             if request.method == "GET" and request.query.get("watch") in ("true", "1"):
                 try:
                     return await self._watch(request, target)
@@ -165,6 +171,15 @@ class FakeApiServer(Objects):
         if seen.method == "PATCH":
             return self._patch(target, seen)
         raise Refused(405, "MethodNotAllowed", f"{seen.method} is not supported")
+
+    def _log(self, target: Target, query: dict[str, str]) -> str:
+        container, previous = query.get("container", ""), query.get("previous") == "true"
+        self._get(target)
+        key = (str(target.namespace), str(target.name), container, previous)
+        if key not in self.logs:
+            raise Refused(400, "BadRequest", f'container "{container}" is waiting to start')
+        lines = self.logs[key].splitlines(keepends=True)
+        return "".join(lines[-int(query.get("tailLines") or len(lines) or 1) :])
 
     # ----- list and watch
 

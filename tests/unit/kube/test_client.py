@@ -224,3 +224,26 @@ def test_a_create_reads_with_the_name_of_its_object() -> None:
 def test_a_path_with_an_empty_name_is_refused() -> None:
     with pytest.raises(ValueError, match="would address all"):
         paths.pods("ns", "")
+
+
+async def test_of_a_long_text_the_end_is_kept_and_its_length_is_told() -> None:
+    async with FakeApiServer() as server:
+        server.seed(paths.pods("ns"), POD)
+        server.logs = {("ns", "a", "app", False): '{"a": 1}\n' * 100_000}
+        client = await server.client()
+        path, params = paths.pods("ns", "a", "log"), {"container": "app"}
+        assert await client.tail(path, keep_bytes=9, params=params) == (b'{"a": 1}\n', 900_000)
+        whole, total = await client.tail(path, keep_bytes=10**6, params=params)
+        assert len(whole) == total == 900_000
+
+
+async def test_a_text_that_is_refused_or_does_not_come_is_an_error_as_any() -> None:
+    async with FakeApiServer() as server:
+        server.seed(paths.pods("ns"), POD)
+        client = await server.client()
+        path = paths.pods("ns", "a", "log")
+        with pytest.raises(errors.Invalid, match=r"get pods ns/a \(log\): .*waiting to start"):
+            await client.tail(path, keep_bytes=9)
+        server.intercept = lambda _seen: 2.0
+        with pytest.raises(errors.Timeout):
+            await client.tail(path, keep_bytes=9, timeout_seconds=0.1)
