@@ -47,13 +47,16 @@ def run(installer: Installer, action: str, *, force: bool = False) -> int:
         print(f"podferry agent {action}: {error}", file=sys.stderr)
         print(f"result: {action} failed: {error}", flush=True)
         return 1
-    return _report(items, action)
+    return _report(items, action, absent=action == "check" and installer.absent())
 
 
-def _report(items: list[Item], action: str) -> int:
+def _report(items: list[Item], action: str, *, absent: bool) -> int:
     for item in items:
         print(f"{item.name}  {item.state}  {item.detail}".rstrip())
     bad = [item.name for item in items if item.state in _BAD]
+    if absent:
+        print("result: absent, nothing of podferry is on this node", flush=True)
+        return 1
     if bad:
         print(f"result: {action} incomplete, see {', '.join(bad)}", flush=True)
         return 1

@@ -6,17 +6,17 @@ Never does: write anything while something is missing, or restart containerd for
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import podferry.runtime_wrapper as wrapper_package
-from podferry.agent.installer import containerd, preflight
+from podferry.agent.installer import containerd, leavings, preflight
 from podferry.agent.installer.containerd import Containerd
 from podferry.agent.installer.placing import Part, Placing
 from podferry.agent.installer.preflight import Item
-from podferry.agent.ops import ram
 from podferry.agent.ops.host import Host
-from podferry.wire import layout, names
+from podferry.wire import names
 
 _BUNDLES = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
 _HANDLER = f"handler {names.RUNTIME_CLASS}"
@@ -79,19 +79,32 @@ class Installer:
                     " first, or use --force",
                 )
             ]
-        self._release_images()
         files = self._placing.files()
-        if not files:
-            return [Item("wrapper", "ok", "nothing of podferry is installed")]
+        items = self._take_back(files) if files else []
+        swept = leavings.sweep(self._host)
+        items += swept
+        if any(item.state == "refused" for item in swept):
+            return items
+        if files:
+            self._placing.forget()
+        items += leavings.remove_empty(self._host)
+        return items or [Item("wrapper", "ok", "nothing of podferry is installed")]
+
+    def absent(self) -> bool:
+        """Whether nothing of podferry is on this node."""
+        places = (names.INSTALL_DIR, names.STATE_DIR, names.RUN_DIR, containerd.DROP_IN)
+        return not any(Path(self._host.path(place)).exists() for place in places)
+
+    def _take_back(self, files: Collection[str]) -> list[Item]:
         configuration = [path for path in files if path.startswith("/etc/")]
         due = self._placing.restart_due()
         self._placing.set_restart(True)
         items = [self._placing.take_back(path) for path in configuration]
         if due or any(item.state in ("removed", "restored") for item in items):
             items.append(Item("restart", "removed", f"{_HANDLER}; {self._restart()}"))
-        items += [self._placing.take_back(path) for path in files if path not in configuration]
-        self._placing.forget()
-        return items
+        return items + [
+            self._placing.take_back(path) for path in files if path not in configuration
+        ]
 
     def _preflight(self) -> tuple[list[Item], dict[str, Any] | None]:
         items = [preflight.service(self._service), *preflight.tools(self._host)]
@@ -150,14 +163,6 @@ class Installer:
         way = self._service.restart()
         self._placing.set_restart(False)
         return way
-
-    def _release_images(self) -> None:
-        """Memory that attempts which nobody ended still hold; their folders stay to be read."""
-        attempts = Path(self._host.path(f"{names.STATE_DIR}/attempts"))
-        for place in attempts.glob(f"*/*/{layout.RAM}"):
-            path = f"{names.STATE_DIR}/attempts/{place.relative_to(attempts)}"
-            with contextlib.suppress(OSError, ram.RamFailed):
-                ram.release(self._host, path)
 
     def _users(self) -> list[str]:
         """Containers whose shim calls our wrapper."""

@@ -1,4 +1,4 @@
-"""`podferry install` and `uninstall`: gives a cluster the manifests of cluster-setup.
+"""`podferry install`: gives a cluster the manifests of cluster-setup.
 
 Owns the order and the waiting; the manifests say everything else. Uses kubectl, because only it
 builds a kustomization as users will.
@@ -6,18 +6,16 @@ builds a kustomization as users will.
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import click
 
 from podferry.cli import exits
-from podferry.wire.names import LABEL_MIGRATABLE, RUNTIME_CLASS, SYSTEM_NAMESPACE
+from podferry.wire.names import SYSTEM_NAMESPACE
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "cluster-setup"
@@ -112,62 +110,8 @@ def _pods(kubectl: Kubectl) -> str:
     return kubectl.run("get", "pods", "-n", SYSTEM_NAMESPACE, "-o", "wide")
 
 
-def moving(kubectl: Kubectl) -> list[str]:
-    """Names of Migrations that have not ended; empty where the CRD is not there."""
-    try:
-        found = json.loads(kubectl.run("get", "migrations.podferry.dev", "-A", "-o", "json"))
-    except InstallError:
-        return []
-    from podferry.cli.follow import ended
-
-    return [
-        f"{item['metadata']['namespace']}/{item['metadata']['name']}"
-        for item in found["items"]
-        if not ended(item)
-    ]
-
-
-def users(kubectl: Kubectl) -> list[str]:
-    """Pods that are not over and run under our RuntimeClass, `namespace/name`."""
-    found = json.loads(kubectl.run("get", "pods", "-A", "-o", "json"))
-    return sorted(
-        f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-        for pod in found["items"]
-        if (pod.get("spec") or {}).get("runtimeClassName") == RUNTIME_CLASS
-        and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
-    )
-
-
-def take_away(kubectl: Kubectl, folder: Path, progress: Progress, *, force: bool = False) -> None:
-    """Remove what `put` gave; refused while something is being moved.
-
-    Refused too while pods use the RuntimeClass, unless `force`: kubelet could not start a container
-    of theirs again.
-    """
-    using = users(kubectl)
-    if using:
-        listed = "".join(f"\n  {name}" for name in using)
-        said = f"{len(using)} pods run under the RuntimeClass {RUNTIME_CLASS}:{listed}"
-        if not force:
-            raise InstallError(
-                f"{said}\nTake the label {LABEL_MIGRATABLE} out of their templates and re-create "
-                "them, or use --force: they run on, but none of their containers could be started "
-                "again. Nothing was touched"
-            )
-        progress(said)
-    busy = moving(kubectl)
-    if busy:
-        raise InstallError(
-            f"{len(busy)} migrations are going on ({', '.join(busy[:3])}); cancel them or wait: "
-            "podferry list -A"
-        )
-    progress("removing migrations, then everything else")
-    kubectl.run("delete", "migrations.podferry.dev", "-A", "--all", "--timeout=60s")
-    kubectl.run("delete", "--ignore-not-found", "--timeout=120s", "-k", str(folder))
-    progress("removed; the node parts stay until `podferry agent undo` is run on each node")
-
-
-def _options(function: Callable[..., None]) -> Callable[..., None]:
+def options_of_cluster(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which cluster and which manifests, as `perform` takes them."""
     for option in (
         click.option("--context", help="Context of the kubeconfig. [default: current]"),
         click.option("--kubeconfig", help="A kubeconfig file. [default: kubectl's own]"),
@@ -180,27 +124,17 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command()
-@_options
+@options_of_cluster
 @click.pass_context
 def install(ctx: click.Context, /, **options: str | Path | None) -> None:
     """Install podferry into a cluster and wait until it is ready."""
-    ctx.exit(_do(put, options))
+    ctx.exit(perform(put, options))
 
 
-@click.command()
-@click.option(
-    "--force", is_flag=True, help="Also while pods use the RuntimeClass; they are listed."
-)
-@_options
-@click.pass_context
-def uninstall(ctx: click.Context, /, force: bool, **options: str | Path | None) -> None:
-    """Remove podferry from a cluster; refused while something is being moved or uses it."""
-    ctx.exit(_do(partial(take_away, force=force), options))
-
-
-def _do(
+def perform(
     action: Callable[[Kubectl, Path, Progress], None], options: dict[str, str | Path | None]
 ) -> int:
+    """Do it to the cluster that the options name. Returns the exit code; an error is one text."""
     from podferry.lab.cluster.errors import LabError
 
     lab, given = options["lab"], options["manifests"]

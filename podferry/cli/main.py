@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Collect what helps others understand a move.",
     ),
     "install": ("podferry.cli.install:install", "Install podferry into a cluster."),
-    "uninstall": ("podferry.cli.install:uninstall", "Remove podferry from a cluster."),
+    "uninstall": ("podferry.cli.uninstall:uninstall", "Remove podferry from a cluster."),
     "image": ("podferry.cli.image:image", "Build the container image, without Docker."),
     "lab": ("podferry.lab.cli:lab", "A real Kubernetes cluster on this machine (as root)."),
     "demo": ("podferry.cli.demo:demo", "Move a running service and show what its client saw."),

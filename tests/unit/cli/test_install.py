@@ -18,6 +18,7 @@ esac
 """
 
 
+HAS_CRD = {"get*crd*": "echo migrations.podferry.dev"}
 NO_PODS = {"get*pods*": """echo '{"items": []}'"""}
 
 
@@ -116,7 +117,7 @@ def test_uninstall_is_refused_while_something_is_being_moved(
     going = {"metadata": {"name": "web-1", "namespace": "shop"}, "status": {"phase": "Freezing"}}
     over = {"metadata": {"name": "web-0", "namespace": "shop"}, "status": {"phase": "Succeeded"}}
     text = json.dumps({"items": [going, over]})
-    kubectl.answer({"get*migrations*": f"echo '{text}'", **NO_PODS})
+    kubectl.answer({**HAS_CRD, "get*migrations*": f"echo '{text}'", **NO_PODS})
     done = call("uninstall", "--manifests", manifests)
     assert done.exit_code == 1
     assert "1 migrations are going on (shop/web-1)" in done.output
@@ -126,12 +127,12 @@ def test_uninstall_is_refused_while_something_is_being_moved(
 def test_uninstall_removes_migrations_before_the_controller_that_ends_them(
     kubectl: Kubectl, manifests: Path
 ) -> None:
-    kubectl.answer({"get*migrations*": """echo '{"items": []}'""", **NO_PODS})
+    kubectl.answer({**HAS_CRD, "get*migrations*": """echo '{"items": []}'""", **NO_PODS})
     done = call("uninstall", "--manifests", manifests)
     assert done.exit_code == 0, done.output
     deleted = [line for line in kubectl.asked if line.startswith("delete")]
     assert deleted[0].startswith("delete migrations.podferry.dev -A --all")
-    assert f"-k {manifests}" in deleted[1]
+    assert f"-k {manifests}" in deleted[-1]
 
 
 @pytest.fixture
