@@ -64,3 +64,16 @@ def test_undo_of_nothing_is_fine(host: FakeHost) -> None:
     before = host.files()
     assert run(installer(host), "undo") == 0
     assert (host.files(), host.restarts) == (before, [])
+
+
+def test_undo_removes_what_moves_left_and_keeps_what_it_does_not_know(
+    host: FakeHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installer(host).install()
+    state = host.root / "var/lib/podferry"
+    for folder in ("attempts/u.1/source", "blocked", "seen"):
+        (state / folder).mkdir(parents=True)
+    (state / "mine").write_text("mine")
+    assert run(installer(host), "undo") == 0
+    assert [place.name for place in state.iterdir()] == ["mine"]
+    assert "folder  kept  /var/lib/podferry holds mine" in capsys.readouterr().out
