@@ -73,7 +73,8 @@ def told(left: list[Left]) -> str:
     """What is left where, and what to do there."""
     lines = "".join(
         f"\n  {one.node}: {one.why}\n    ctr -n k8s.io run --rm --privileged --net-host "
-        f"--with-ns pid:/proc/1/ns/pid {one.image} podferry-undo podferry agent undo"
+        f"--with-ns pid:/proc/1/ns/pid {one.image} podferry-undo "
+        "/usr/bin/python3 -m podferry.cli.main agent undo"
         for one in left
     )
     return (

@@ -66,7 +66,7 @@ def test_a_node_that_is_away_is_named_with_the_command_to_run_there(
     assert done.exit_code == 1
     assert "left on 1 nodes" in done.output
     assert "  b: its kubelet does not answer" in done.output
-    assert "ferry:1 podferry-undo podferry agent undo" in done.output
+    assert "ferry:1 podferry-undo /usr/bin/python3 -m podferry.cli.main agent undo" in done.output
     assert not any("nodeName=b" in line for line in kubectl.asked)
     assert any(line.startswith("delete pod/pod-b") and "--force" in line for line in kubectl.asked)
     assert not any(line.startswith("delete pod/pod-a") for line in kubectl.asked)
