@@ -37,7 +37,7 @@ A StatefulSet's replacement must carry the same name and is restored twice, and 
 memory is served twice
 ([decision 0005](../decisions/0005-same-name-owners-rehearse-under-another-name.md)). By hand the
 same is done: rehearsal, old pod deleted, same-named pod created, second dump (PostCopy), second
-restore. podferry's second dump lies in its `seal` and is counted as our share, although it is criu's.
+restore. podferry's second dump lies in its `seal` and counts as our share, although it is criu's.
 """
 
 GAP = """
