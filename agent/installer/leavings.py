@@ -18,7 +18,7 @@ from podferry.wire import layout, names
 
 _OURS = (
     (names.STATE_DIR, ("attempts", "blocked", "seen")),
-    (names.RUN_DIR, ("hold", "restored", "criu")),
+    (names.RUN_DIR, ("hold", "restored", "criu", "tls", "seals")),
     (names.INSTALL_DIR, ("__pycache__", "bin/__pycache__")),
 )
 
@@ -60,5 +60,5 @@ def remove_empty(host: Host) -> list[Item]:
             os.rmdir(local)
         if os.path.isdir(local):
             found = ", ".join(sorted(os.listdir(local))[:5])
-            items.append(Item("folder", "kept", f"{base} holds {found}, not podferry's"))
+            items.append(Item("folder", "kept", f"{base} holds {found}, which podferry does not know"))
     return items
