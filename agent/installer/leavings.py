@@ -60,5 +60,5 @@ def remove_empty(host: Host) -> list[Item]:
             os.rmdir(local)
         if os.path.isdir(local):
             found = ", ".join(sorted(os.listdir(local))[:5])
-            items.append(Item("folder", "kept", f"{base} holds {found}, which podferry does not know"))
+            items.append(Item("folder", "kept", f"{base} holds {found}, unknown to podferry"))
     return items
