@@ -61,11 +61,13 @@ def test_it_is_cut_off_in_the_end_and_that_is_said(tmp_path: Path) -> None:
     assert said.startswith("suite cut off after 0.005 minutes: test-faults, until then 2 cells")
 
 
-@pytest.mark.parametrize("failed", ["0", "1"])
-def test_a_broken_promise_fails_the_whole(tmp_path: Path, failed: str) -> None:
-    code, said, _ = run(tmp_path, FAKE_COUNT="1", FAKE_FAULTS=failed)
-    assert code == 1
-    assert said.startswith("suite run and a promise broken: test-faults, 2 cells")
+@pytest.mark.parametrize("gate", ["0", "1"])
+def test_a_broken_promise_is_said_and_fails_the_whole_where_it_is_a_gate(
+    tmp_path: Path, gate: str
+) -> None:
+    code, said, _ = run(tmp_path, FAKE_COUNT="1", FAKE_FAULTS="1", FAULTS_GATE=gate)
+    assert code == int(gate)
+    assert said.startswith("suite run and a promise BROKEN: test-faults, 2 cells")
 
 
 def test_a_cell_that_only_failed_is_said(tmp_path: Path) -> None:
