@@ -100,7 +100,7 @@ class Source:
                 "PodChanged",
                 f"container {found.id[:12]} belongs to pod {found.bundle.pod_uid}, not {wanted}",
             )
-        verdict = await self._check(side, found)
+        verdict = await self._check(found, files_too=False)
         if outgoing.is_lazy(side):
             side.note(pagePort=node_ports.choose_page_port(self._taken_ports()))
         sizes = ("residentBytes", "shmemBytes", "tcpConnections", "processes")
@@ -112,9 +112,11 @@ class Source:
             **{name: verdict[name] for name in sizes if name in verdict},
         )
 
-    async def _check(self, side: Side, found: containers.Container) -> dict[str, Any]:
+    async def _check(self, found: containers.Container, *, files_too: bool) -> dict[str, Any]:
         """Probe; blockers end the attempt before anything was touched."""
-        verdict = await asyncio.to_thread(operations.probe, self._node.host, found, files_too=False)
+        verdict = await asyncio.to_thread(
+            operations.probe, self._node.host, found, files_too=files_too
+        )
         blockers = verdict.get("blockers") or []
         if blockers:
             raise AgentError(
@@ -136,7 +138,8 @@ class Source:
         )
         freeze = self._plan(side, found)
         if not side.has("dump.pid"):
-            verdict = await self._check(side, found)
+            # The target makes room for the files too: it must be told how large they are now.
+            verdict = await self._check(found, files_too=True)
             async with self._peer(side) as peer:
                 await outgoing.announce(side, peer, verdict)
             await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)

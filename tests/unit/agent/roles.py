@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from podferry.agent import files, operations, room
+from podferry.agent import files, operations, room, seal
 from podferry.agent.engine import Side
 from podferry.agent.machine import SideState
 from podferry.agent.node import Node
@@ -142,3 +142,15 @@ def source(world: World) -> Source:
 
 def committed(world: World, **more: Any) -> Side:
     return world.side(Role.TARGET, "Resumed", "Rehearsed", verdict=Verdict.COMMITTED, **more)
+
+
+def memory_arrived(world: World, side: Side) -> None:
+    """All that a source sends of a process without a page, sealed, is at the target."""
+    images = Path(side.ram) / "images"
+    images.mkdir(parents=True)
+    header = (2).to_bytes(4, "little") + bytes([8, 7])
+    (images / "pagemap-1.img").write_bytes(bytes(8) + header)
+    Path(f"{side.folder}/page-server.rc").write_text("0")
+    seal.remember(world.node, side.order, "00" * 32)
+    manifest = {"attempt": seal.attempt_of(side.order), "images": {}, "streams": {}}
+    files.write_json(f"{side.ram}/manifest.json", seal.signed(bytes(32), manifest))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from podferry.agent import files, seal
+from podferry.agent import files
 from podferry.agent import target as module
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.wire import layout
 from podferry.wire.stages import Role
-from tests.unit.agent.roles import CID, World, target
+from tests.unit.agent.roles import CID, World, memory_arrived, target
 
 
 @pytest.fixture
@@ -25,14 +25,7 @@ def rehearsing(world: World, *, restored: bool) -> Side:
     """A side whose memory is here, its container claimed."""
     side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
     world.claim(side)
-    images = Path(side.ram) / "images"
-    images.mkdir(parents=True)
-    header = (2).to_bytes(4, "little") + bytes([8, 7])
-    (images / "pagemap-1.img").write_bytes(bytes(8) + header)
-    Path(f"{side.folder}/page-server.rc").write_text("0")
-    seal.remember(world.node, side.order, "00" * 32)
-    manifest = {"attempt": seal.attempt_of(side.order), "images": {}, "streams": {}}
-    files.write_json(f"{side.ram}/manifest.json", seal.signed(bytes(32), manifest))
+    memory_arrived(world, side)
     if restored:
         answer = {"containerID": CID, "seconds": 0.2}
         files.write_json(f"{side.folder}/restored-replacement.json", answer)

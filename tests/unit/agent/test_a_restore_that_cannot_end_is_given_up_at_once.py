@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from podferry.agent import files, seal
+from podferry.agent import files
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.wire.stages import Role, Verdict
-from tests.unit.agent.roles import CID, World, committed, target
+from tests.unit.agent.roles import CID, World, committed, memory_arrived, target
 
 
 @pytest.fixture
@@ -22,14 +22,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 def rehearsing(world: World) -> tuple[Side, asyncio.Task[None]]:
     side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
     world.claim(side)
-    images = Path(side.ram) / "images"
-    images.mkdir(parents=True)
-    header = (2).to_bytes(4, "little") + bytes([8, 7])
-    (images / "pagemap-1.img").write_bytes(bytes(8) + header)
-    Path(f"{side.folder}/page-server.rc").write_text("0")
-    seal.remember(world.node, side.order, "00" * 32)
-    manifest = {"attempt": seal.attempt_of(side.order), "images": {}, "streams": {}}
-    files.write_json(f"{side.ram}/manifest.json", seal.signed(bytes(32), manifest))
+    memory_arrived(world, side)
     return side, asyncio.create_task(target(world).reach(side, "Rehearsed", None))
 
 

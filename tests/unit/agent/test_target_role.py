@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from podferry.agent import files, pages, seal
+from podferry.agent import files, pages
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.ops import signals
 from podferry.wire.stages import Role, Verdict
-from tests.unit.agent.roles import CID, World, committed, target
+from tests.unit.agent.roles import CID, World, committed, memory_arrived, target
 
 
 @pytest.fixture
@@ -135,14 +135,7 @@ async def test_a_restore_that_the_wrapper_finished_while_the_agent_was_away_is_t
     side = world.side(Role.TARGET, "Rehearsed", "Prepared", facts={"restoring": CID})
     world.claim(side)
     (world.wrapper / "stat").unlink()
-    images = Path(side.ram) / "images"
-    images.mkdir(parents=True)
-    header = (2).to_bytes(4, "little") + bytes([8, 7])
-    (images / "pagemap-1.img").write_bytes(bytes(8) + header)
-    Path(f"{side.folder}/page-server.rc").write_text("0")
-    seal.remember(world.node, side.order, "00" * 32)
-    manifest = {"attempt": seal.attempt_of(side.order), "images": {}, "streams": {}}
-    files.write_json(f"{side.ram}/manifest.json", seal.signed(bytes(32), manifest))
+    memory_arrived(world, side)
     files.write_json(
         f"{side.folder}/restored-replacement.json", {"containerID": CID, "seconds": 0.2}
     )
