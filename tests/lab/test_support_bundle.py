@@ -69,10 +69,11 @@ def test_a_bundle_has_the_move_and_our_logs_and_no_canary(moves: Moves, tmp_path
     assert moved["metadata"]["uid"].encode() in held["migrations-events.json"]
     assert f"pods/{status['target']['pod']}.json" in held
     logs = {file: text for file, text in held.items() if file.startswith("logs/")}
+    # The running ones: where one was killed before, the bundle has its `.previous` log too.
     controllers = [
-        file for file in logs if re.search(r"/podferry-controller-.*\.controller\.", file)
+        file for file in logs if re.search(r"/podferry-controller-.*\.controller\.log$", file)
     ]
-    agents = [file for file in logs if re.search(r"/podferry-agent-.*\.agent\.", file)]
+    agents = [file for file in logs if re.search(r"/podferry-agent-.*\.agent\.log$", file)]
     assert len(controllers) >= 2
     assert len(agents) >= 2
     # Controllers name a Migration, agents know its uid; the bundle has both.
