@@ -1,0 +1,1 @@
+"""Replays recorded memory curves against scheduler, kubelet and a policy, many seeds at a time."""
