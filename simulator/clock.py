@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from math import floor
 
-from podferry.simulator.curves import foresee, measure, memory
+from podferry.simulator.curves import foresee, level, measure
 from podferry.simulator.jit import compiled
+from podferry.simulator.kernels import bookings, suspicious
 from podferry.simulator.kubelet import INTERVAL, evaluate, out_of_memory, over_limit
 from podferry.simulator.lifecycle import begin, end, join, note
 from podferry.simulator.moving import abandon, advance_move
@@ -24,6 +25,7 @@ from podferry.simulator.world import (
     RECREATED,
     RESTARTED,
     RUNNING,
+    Floats,
     World,
 )
 
@@ -88,8 +90,9 @@ def happen(w: World, tick: int) -> None:
         if tally.flights == before:
             k += 1
     if tally.due <= tick:
-        for i in range(len(w.pods)):
-            if w.pods[i].due <= tick:
+        pods = w.pods
+        for i in range(len(pods)):
+            if pods[i].due <= tick:
                 _own(w, i, tick)
     if tally.queued:
         serve(w, tick)
@@ -123,9 +126,10 @@ def _own(w: World, i: int, tick: int) -> None:
 @compiled
 def next_due(w: World) -> int:
     """Return the first tick at which something of a pod's own is due."""
+    pods = w.pods
     soon = FAR
-    for i in range(len(w.pods)):
-        soon = min(soon, w.pods[i].due)
+    for i in range(len(pods)):
+        soon = min(soon, pods[i].due)
     return soon
 
 
@@ -166,32 +170,35 @@ def calm(w: World, tick: int, span: int) -> bool:
 def sample(w: World, tick: int) -> None:
     """Sample all pods and nodes as the agents do; what is counted is what was there."""
     tally = w.tally[0]
-    rules = w.rules[0]
-    index = tick // rules.sampling
-    place = index % w.ring.shape[1]
+    pods, nodes, times, values, ring = w.pods, w.nodes, w.times, w.values, w.ring
+    live, stamp, noise = w.live, w.stamp, w.noise
+    linear, share = w.rules[0].linear, w.rules[0].noise
+    index = tick // w.rules[0].sampling
+    place = index % ring.shape[1]
     tally.sample = index
     measure(w, tick)
     for k in range(tally.live):
-        i = w.live[k]
-        w.stamp[i, place] = index
-        w.ring[i, place] = noisy(w, memory(w, i, tick), i, index)
+        i = live[k]
+        stamp[i, place] = index
+        held = level(pods, times, values, linear, i, tick)
+        ring[i, place] = noisy(noise, share, held, i, index)
     tally.pod_samples += tally.live
-    for n in range(len(w.nodes)):
-        used = w.nodes[n].used
+    for n in range(len(nodes)):
+        used = nodes[n].used
         tally.used_sum += used
         tally.peak = max(tally.peak, used)
-        w.nodes[n].sampled = noisy(w, used, len(w.pods) + n, index)
-        w.node_ring[n, place] = w.nodes[n].sampled
+        nodes[n].sampled = noisy(noise, share, used, len(pods) + n, index)
+        w.node_ring[n, place] = nodes[n].sampled
     tally.samples += 1
 
 
 @compiled
-def noisy(w: World, value: float, who: int, index: int) -> float:
+def noisy(noise: Floats, share: float, value: float, who: int, index: int) -> float:
     """Return what is read of a value, by pod (or node) and sample."""
-    if w.rules[0].noise == 0.0:
+    if share == 0.0:
         return value
-    z = w.noise[(who * 7919 + index * 104729) % len(w.noise)]
-    return max(0.0, floor(value * (1.0 + w.rules[0].noise * z) + 0.5))
+    z = noise[(who * 7919 + index * 104729) % len(noise)]
+    return max(0.0, floor(value * (1.0 + share * z) + 0.5))
 
 
 @compiled
@@ -202,10 +209,11 @@ def look(w: World, tick: int) -> int:
     shut = rules.back_off >= 0 and (
         tally.flights > 0 or (tally.moves > 0 and tick < tally.last_end + rules.back_off)
     )
+    bookings(w)
     cordon = False
     for n in range(len(w.nodes)):
         node = w.nodes[n]
-        if node.sampled >= rules.hot and not shut:
+        if not shut and suspicious(w, n):
             return DECIDE
         if node.cordoned and node.sampled <= rules.uncordon_below:
             cordon = True

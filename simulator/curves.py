@@ -2,6 +2,7 @@
 
 Owns interpolation and sums. It changes nothing but a pod's place in its own curve, and `used`,
 `bound` of nodes. A move holds memory twice: its pod where it runs, its copy on the other node.
+Loops bind the arrays they need to names of their own: compiled, that is some 20 times as fast.
 """
 
 from __future__ import annotations
@@ -15,63 +16,79 @@ from podferry.simulator.world import (
     STOPPED,
     TRAILING,
     VIRTUAL_MACHINE,
+    Floats,
+    Records,
     World,
 )
 
 
 @compiled
-def between(w: World, at: int, progress: float) -> float:
+def between(times: Floats, values: Floats, at: int, progress: float) -> float:
     """Return the curve's value in the piece that begins with sample `at` [whole bytes]."""
-    start = w.times[at]
-    share = (progress - start) / (w.times[at + 1] - start)
-    return floor(w.values[at] + (w.values[at + 1] - w.values[at]) * share + 0.5)
+    start = times[at]
+    share = (progress - start) / (times[at + 1] - start)
+    return floor(values[at] + (values[at + 1] - values[at]) * share + 0.5)
+
+
+@compiled
+def level(
+    pods: Records, times: Floats, values: Floats, linear: int, i: int, tick: int
+) -> float:
+    """Return what pod `i` holds [bytes]; it must be running or frozen."""
+    pod = pods[i]
+    progress = pod.held if pod.state == FROZEN else tick - pod.origin
+    at = pod.at
+    last = pod.last
+    while at < last and times[at + 1] <= progress:
+        at += 1
+    pod.at = at
+    if at == last or linear == 0:
+        return values[at]
+    return between(times, values, at, progress)
 
 
 @compiled
 def memory(w: World, i: int, tick: int) -> float:
     """Return what pod `i` holds [bytes]; it must be running or frozen."""
-    pod = w.pods[i]
-    progress = pod.held if pod.state == FROZEN else tick - pod.origin
-    at = pod.at
-    while at < pod.last and w.times[at + 1] <= progress:
-        at += 1
-    pod.at = at
-    if at == pod.last or w.rules[0].linear == 0:
-        return w.values[at]
-    return between(w, at, progress)
+    return level(w.pods, w.times, w.values, w.rules[0].linear, i, tick)
 
 
 @compiled
-def ceiling(w: World, i: int, tick: int, span: int) -> float:
+def ceiling(
+    pods: Records, times: Floats, values: Floats, linear: int, i: int, tick: int, span: int
+) -> float:
     """Return the most that pod `i` can hold from `tick` to `tick + span`, undisturbed [bytes]."""
-    most = memory(w, i, tick)
-    pod = w.pods[i]
+    most = level(pods, times, values, linear, i, tick)
+    pod = pods[i]
     if pod.state == FROZEN:
         return most
     at = pod.at
+    last = pod.last
     end = tick - pod.origin + span
-    while at < pod.last and w.times[at + 1] <= end:
+    while at < last and times[at + 1] <= end:
         at += 1
-        most = max(most, w.values[at])
-    if at < pod.last and w.rules[0].linear == 1:
-        most = max(most, between(w, at, end))
+        most = max(most, values[at])
+    if at < last and linear == 1:
+        most = max(most, between(times, values, at, end))
     return most
 
 
 @compiled
 def measure(w: World, tick: int) -> None:
     """Set `used` of every node."""
-    for n in range(len(w.nodes)):
-        w.nodes[n].used = w.rules[0].reserved
+    pods, nodes, times, values, live = w.pods, w.nodes, w.times, w.values, w.live
+    linear = w.rules[0].linear
+    for n in range(len(nodes)):
+        nodes[n].used = w.rules[0].reserved
     for k in range(w.tally[0].live):
-        i = w.live[k]
-        w.nodes[w.pods[i].home].used += memory(w, i, tick)
+        i = live[k]
+        nodes[pods[i].home].used += level(pods, times, values, linear, i, tick)
     for k in range(w.tally[0].flights):
         move = w.moves[w.flights[k]]
         if move.state in (COPYING, STOPPED):
-            w.nodes[move.target].used += copy_of(w, w.flights[k], tick)
+            nodes[move.target].used += copy_of(w, w.flights[k], tick)
         elif move.state == TRAILING:
-            w.nodes[move.source].used += move.bytes
+            nodes[move.source].used += move.bytes
 
 
 @compiled
@@ -88,17 +105,19 @@ def copy_of(w: World, m: int, tick: int) -> float:
 @compiled
 def foresee(w: World, tick: int, span: int) -> None:
     """Set `bound` of every node: no less than `used` at any tick up to `tick + span`."""
-    for n in range(len(w.nodes)):
-        w.nodes[n].bound = w.rules[0].reserved
+    pods, nodes, times, values, live = w.pods, w.nodes, w.times, w.values, w.live
+    linear = w.rules[0].linear
+    for n in range(len(nodes)):
+        nodes[n].bound = w.rules[0].reserved
     for k in range(w.tally[0].live):
-        i = w.live[k]
-        w.nodes[w.pods[i].home].bound += ceiling(w, i, tick, span)
+        i = live[k]
+        nodes[pods[i].home].bound += ceiling(pods, times, values, linear, i, tick, span)
     for k in range(w.tally[0].flights):
         move = w.moves[w.flights[k]]
         if move.state in (COPYING, STOPPED):
             most = move.bytes
             if w.rules[0].strategy == VIRTUAL_MACHINE:
-                most = ceiling(w, move.pod, tick, span)
-            w.nodes[move.target].bound += most
+                most = ceiling(pods, times, values, linear, move.pod, tick, span)
+            nodes[move.target].bound += most
         elif move.state == TRAILING:
-            w.nodes[move.source].bound += move.bytes
+            nodes[move.source].bound += move.bytes

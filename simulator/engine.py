@@ -16,6 +16,7 @@ import numpy as np
 from podferry.policies.decide import cordons, decide
 from podferry.policies.vocabulary import Command, Decision, Draw, Move, Policy
 from podferry.simulator.clock import CORDON, DECIDE, DRAIN, advance
+from podferry.simulator.cost import cost_of
 from podferry.simulator.layout import Prepared, fresh, prepare
 from podferry.simulator.model import MoveModel, Result, Scenario
 from podferry.simulator.view import View
@@ -88,9 +89,7 @@ class Run:
         self._index = {pod.name: i for i, pod in enumerate(prepared.scenario.trace.pods)}
         self._lots = Lots(seed, prepared.scenario.moves)
         self._moves: list[Move] = []
-        self._memory: list[float] = []
         self._open: list[int] = []
-        self._ended: list[int] = []
         self._no_room = 0
         self._events: list[tuple[float, str, str, str]] = []
 
@@ -111,9 +110,8 @@ class Run:
     def _look(self, policy: Policy, cordon_only: bool) -> None:
         tick = int(self._w.tally[0].clock)
         self._settle(tick)
-        incoming, outgoing = self._bookings()
         moving = {int(self._w.moves[m].pod) for m in self._open}
-        snapshot = self._view.snapshot(tick, incoming, outgoing, moving)
+        snapshot = self._view.snapshot(tick, moving)
         if cordon_only:
             self._obey(tick, Decision(cordons=cordons(policy, snapshot)))
             return
@@ -127,27 +125,11 @@ class Run:
             record = self._w.moves[m]
             if record.state >= SUCCEEDED:
                 self._open.remove(m)
-                self._ended.append(m)
                 self._moves[m] = replace(
                     self._moves[m],
                     ended=float(record.ended),
                     succeeded=bool(record.state == SUCCEEDED),
                 )
-
-    def _bookings(self) -> tuple[list[float], list[float]]:
-        """Return by node what moves will bring and take that the last sample does not show."""
-        incoming = [0.0] * len(self._names)
-        outgoing = [0.0] * len(self._names)
-        sampled = int(self._w.tally[0].sample * self._w.rules[0].sampling)
-        self._ended = [m for m in self._ended if self._w.moves[m].ended > sampled]
-        for m in sorted(self._open + self._ended):
-            record = self._w.moves[m]
-            if record.state > SUCCEEDED:
-                continue
-            outgoing[record.source] += self._memory[m]
-            if record.copying > sampled:
-                incoming[record.target] += self._memory[m]
-        return incoming, outgoing
 
     def _obey(self, tick: int, decision: Decision) -> None:
         for key, placement in decision.placements.items():
@@ -177,12 +159,17 @@ class Run:
         record.factor = factor
         record.fails = int(fails)
         record.copying = FAR
+        record.booked = command.memory
         tally = self._w.tally[0]
         self._w.flights[tally.flights] = m
         tally.flights += 1
         tally.moves += 1
-        self._moves.append(Move(command.pod, command.source, command.target, command.start))
-        self._memory.append(command.memory)
+        scenario = self._scenario
+        cost = cost_of(scenario.moves, scenario.restart_delay, command.memory)
+        end = command.start + cost.total
+        self._moves.append(
+            Move(command.pod, command.source, command.target, command.start, None, True, end)
+        )
         self._open.append(m)
 
     def _grow(self) -> None:

@@ -12,7 +12,10 @@ from math import ceil, floor, inf
 
 import numpy as np
 
-from podferry.simulator.model import Scenario, Strategy, Trace, TracePod
+from podferry.policies.detectors.foreseeing import LocalRegression, tricube
+from podferry.policies.history import history_needed
+from podferry.simulator.cost import cost_of
+from podferry.simulator.model import GIB, Scenario, Strategy, Trace, TracePod
 from podferry.simulator.prefilter import Skips, skips
 from podferry.simulator.world import (
     COLD_RESTART,
@@ -51,6 +54,8 @@ class Prepared:
     values: Floats
     window: int
     """Samples that the policy sees."""
+    weights: Floats
+    """Of the detector's regression."""
 
 
 def prepare(scenario: Scenario) -> Prepared:
@@ -75,8 +80,25 @@ def prepare(scenario: Scenario) -> Prepared:
         _rules(scenario, skips(scenario)),
         np.array([time for pod in trace.pods for time in pod.times], dtype=np.float64),
         np.array(values, dtype=np.float64),
-        int(scenario.window // scenario.sampling) + 1,
+        samples_kept(scenario),
+        weights(scenario),
     )
+
+
+def samples_kept(scenario: Scenario) -> int:
+    """Return how many samples the policy sees: those of the window, or what its rules need."""
+    window = scenario.window
+    if scenario.policy is not None:
+        window = max(window, history_needed(scenario.policy, scenario.sampling))
+    return int(window // scenario.sampling) + 1
+
+
+def weights(scenario: Scenario) -> Floats:
+    """Return the weights of the detector's regression, [0] where it has none."""
+    detector = scenario.policy.detector if scenario.policy else None
+    if isinstance(detector, LocalRegression):
+        return np.array(tricube(detector.samples))
+    return np.zeros(1)
 
 
 def curve(pod: TracePod, scenario: Scenario) -> list[float]:
@@ -144,6 +166,8 @@ def fresh(prepared: Prepared, seed: int, events: bool) -> World:
         np.zeros((cluster.nodes, window)),
         np.zeros((16 * count + 256 if events else 1, 4), dtype=np.int64),
         random.standard_normal(NOISE) if scenario.noise else np.zeros(1),
+        np.zeros(max(1, window, int(rules[0].samples))),
+        prepared.weights,
     )
 
 
@@ -202,11 +226,24 @@ def _rules(scenario: Scenario, found: Skips) -> Records:
     rules.downtime = moves.downtime
     rules.progress_timeout = moves.progress_timeout
     rules.period = int(scenario.policy.period) if scenario.policy else 0
-    rules.hot = found.hot
+    _tests(rules, found, scenario)
     rules.back_off = found.back_off
     rules.cordon_above = found.cordon_above
     rules.uncordon_below = found.uncordon_below
     return rules
+
+
+def _tests(rules: Records, found: Skips, scenario: Scenario) -> None:
+    rules.detector = found.detector
+    rules.samples = found.samples
+    rules.needed = found.needed
+    rules.level = found.level
+    rules.a, rules.b, rules.c = found.a, found.b, found.c
+    rules.margin = found.margin
+    base = cost_of(scenario.moves, scenario.restart_delay, 0.0).total
+    more = cost_of(scenario.moves, scenario.restart_delay, GIB).total
+    rules.cost_base = base
+    rules.cost_per_byte = (more - base) / GIB
 
 
 def horizon(trace: Trace, asked: float) -> int:

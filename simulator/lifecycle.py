@@ -74,7 +74,6 @@ def begin(w: World, i: int, tick: int) -> None:
     pod = w.pods[i]
     pod.origin = tick
     pod.at = pod.first
-    w.stamp[i, :] = -1
     w.live[w.tally[0].live] = i
     pod.slot = w.tally[0].live
     w.tally[0].live += 1
@@ -133,5 +132,6 @@ def lose(w: World, i: int, tick: int) -> None:
     pod = w.pods[i]
     w.tally[0].lost += pod.held if pod.state == FROZEN else tick - pod.origin
     stop(w, i)
+    w.stamp[i, :] = -1
     pod.state = DOWN
     pod.due = tick + w.rules[0].restart_delay

@@ -7,14 +7,13 @@ first asks for them: most looks ask for few. A snapshot is good until the clock 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import Any
 
 import numpy as np
 
-from podferry.policies.vocabulary import MoveCost, Node, Pod, Series, Snapshot
+from podferry.policies.vocabulary import Node, Pod, Series, Snapshot
+from podferry.simulator.cost import cost_of
 from podferry.simulator.layout import Prepared
-from podferry.simulator.model import GIB, MoveModel, Strategy
 from podferry.simulator.world import DOWN, FROZEN, RUNNING, World
 
 
@@ -65,23 +64,6 @@ class Lazy(Node):
         object.__setattr__(self, "_pods", pods)
 
 
-def cost_of(model: MoveModel, restart_delay: float, size: float) -> MoveCost:
-    """Return what moving a pod of that size is expected to take."""
-    carry = model.per_gib * size / GIB
-    whole = model.seconds + carry
-    slow = model.p95_of_p50
-    if model.strategy is Strategy.COLD_RESTART:
-        return MoveCost(restart_delay, model.prepare)
-    if model.strategy is Strategy.CONTAINER:
-        freeze = model.seconds if model.post_copy else whole
-        return MoveCost(freeze, model.prepare + whole * slow)
-    share = model.dirty_rate * model.per_gib / GIB
-    if share >= 1.0:
-        return MoveCost(model.downtime, inf)
-    whole = model.seconds + carry / (1.0 - share)
-    return MoveCost(model.downtime, model.prepare + whole * slow + model.downtime)
-
-
 class View:
     """Reads one run's arrays as snapshots."""
 
@@ -103,10 +85,8 @@ class View:
         self._times: tuple[float, ...] = ()
         self._indices: Any = None
 
-    def snapshot(
-        self, tick: int, incoming: list[float], outgoing: list[float], moving: set[int]
-    ) -> Snapshot:
-        """Return the cluster as the policy sees it at `tick`; bookings by node, moving pods."""
+    def snapshot(self, tick: int, moving: set[int]) -> Snapshot:
+        """Return the cluster as the policy sees it at `tick`, with the pods that are on the way."""
         self._samples()
         cluster = self._cluster
         there = np.flatnonzero(
@@ -118,6 +98,8 @@ class View:
         nodes = self._w.nodes.view(np.ndarray)
         sampled = nodes["sampled"].tolist()
         cordoned = nodes["cordoned"].tolist()
+        incoming = nodes["incoming"].tolist()
+        outgoing = nodes["outgoing"].tolist()
         return Snapshot(
             float(tick),
             tuple(

@@ -108,6 +108,8 @@ NODE = np.dtype(
         ("used", "f8"),
         ("bound", "f8"),
         ("sampled", "f8"),
+        ("incoming", "f8"),
+        ("outgoing", "f8"),
     ]
 )
 
@@ -121,7 +123,8 @@ MOVE = np.dtype(
         ("start", "i8"),
         ("factor", "f8"),  # of this move's duration to the median
         ("fails", "i8"),
-        ("bytes", "f8"),
+        ("booked", "f8"),  # when it was decided
+        ("bytes", "f8"),  # when the copy began
         ("copying", "i8"),  # tick at which the target began to hold it
         ("ended", "i8"),
     ]
@@ -151,8 +154,17 @@ RULES = np.dtype(
         ("progress_timeout", "f8"),
         # what lets a look of the policy be skipped
         ("period", "i8"),  # 0: no policy
-        ("hot", "f8"),  # no node that has sampled less than this is overloaded
-        ("back_off", "i8"),  # no move within so many ticks of the last end; -1: no such gate
+        ("detector", "i8"),
+        ("samples", "i8"),
+        ("needed", "i8"),
+        ("level", "f8"),
+        ("a", "f8"),
+        ("b", "f8"),
+        ("c", "f8"),
+        ("margin", "f8"),
+        ("cost_base", "f8"),  # of the longest move [s]
+        ("cost_per_byte", "f8"),
+        ("back_off", "f8"),  # no move within so many seconds of the last end; -1: no such gate
         ("cordon_above", "f8"),
         ("uncordon_below", "f8"),
         ("want_events", "i8"),
@@ -216,6 +228,10 @@ class World(NamedTuple):
     """[(tick, what, pod, node)]: drained by the caller before it is full."""
     noise: Floats
     """Standard normal deviates; one is picked by pod or node and sample."""
+    scratch: Floats
+    """Room for the newest samples of a node."""
+    weights: Floats
+    """Of a regression, the oldest sample first."""
 
 
 def zeros(dtype: np.dtype[np.void], count: int) -> Records:
