@@ -87,6 +87,7 @@ def happen(w: World, tick: int) -> None:
         before = tally.flights
         if w.moves[m].next <= tick:
             advance_move(w, m, tick)
+            tally.due = tick  # it may have started its pod anew, or let it go on
         if tally.flights == before:
             k += 1
     if tally.due <= tick:

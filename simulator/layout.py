@@ -187,18 +187,22 @@ def _fill(record: Records, pod: TracePod, scenario: Scenario) -> None:
 
 
 def _limit_at(pod: TracePod, scenario: Scenario) -> int:
-    """Return the first whole second of progress at which the pod holds more than its limit."""
+    """Return the first whole second after its start at which the pod holds more than its limit."""
     limit = inf if pod.limit is None else pod.limit
     values = curve(pod, scenario)
-    for k, value in enumerate(values):
-        if value > limit:
-            if k == 0 or not scenario.linear:
-                return ceil(pod.times[k])
-            start, end = pod.times[k - 1], pod.times[k]
-            for at in range(ceil(start), ceil(end) + 1):
-                share = (at - start) / (end - start)
-                if at >= end or floor(values[k - 1] + (value - values[k - 1]) * share + 0.5) > limit:
-                    return at
+    if max(values) <= limit:
+        return FAR
+    for k, (time, value) in enumerate(zip(pod.times, values, strict=True)):
+        last = k == len(values) - 1
+        flat = last or not scenario.linear
+        if value <= limit and (flat or values[k + 1] <= limit):
+            continue
+        until = max(1, ceil(time)) + 1 if last else ceil(pod.times[k + 1])
+        for at in range(max(1, ceil(time)), until):
+            share = 0.0 if flat else (at - time) / (pod.times[k + 1] - time)
+            more = 0.0 if flat else values[k + 1] - value
+            if floor(value + more * share + 0.5) > limit:
+                return at
     return FAR
 
 
