@@ -61,7 +61,7 @@ def advance(w: World) -> int:
 def following(w: World, tick: int) -> int:
     """Return the next tick after this one at which anything can happen."""
     tally = w.tally[0]
-    if tally.dirty and tally.queued or tally.quiet <= tick:
+    if (tally.dirty and tally.queued) or tally.quiet <= tick:
         return tick + 1
     soon = min(tally.due, tally.quiet + 1)
     soon = min(soon, (tick // w.rules[0].sampling + 1) * w.rules[0].sampling)
@@ -74,7 +74,7 @@ def following(w: World, tick: int) -> int:
             relieved = w.nodes[n].pressed + PRESSURE
             if relieved > tick:
                 soon = min(soon, relieved)
-    return max(soon, tick + 1)
+    return int(max(soon, tick + 1))
 
 
 @compiled
@@ -199,7 +199,7 @@ def noisy(noise: Floats, share: float, value: float, who: int, index: int) -> fl
     if share == 0.0:
         return value
     z = noise[(who * 7919 + index * 104729) % len(noise)]
-    return max(0.0, floor(value * (1.0 + share * z) + 0.5))
+    return float(max(0.0, floor(value * (1.0 + share * z) + 0.5)))
 
 
 @compiled

@@ -27,13 +27,11 @@ def between(times: Floats, values: Floats, at: int, progress: float) -> float:
     """Return the curve's value in the piece that begins with sample `at` [whole bytes]."""
     start = times[at]
     share = (progress - start) / (times[at + 1] - start)
-    return floor(values[at] + (values[at + 1] - values[at]) * share + 0.5)
+    return float(floor(values[at] + (values[at + 1] - values[at]) * share + 0.5))
 
 
 @compiled
-def level(
-    pods: Records, times: Floats, values: Floats, linear: int, i: int, tick: int
-) -> float:
+def level(pods: Records, times: Floats, values: Floats, linear: int, i: int, tick: int) -> float:
     """Return what pod `i` holds [bytes]; it must be running or frozen."""
     pod = pods[i]
     progress = pod.held if pod.state == FROZEN else tick - pod.origin
@@ -43,7 +41,7 @@ def level(
         at += 1
     pod.at = at
     if at == last or linear == 0:
-        return values[at]
+        return float(values[at])
     return between(times, values, at, progress)
 
 

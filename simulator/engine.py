@@ -53,7 +53,7 @@ class Lots:
     """Draws each move's duration beside the median, and whether it fails."""
 
     def __init__(self, seed: int, model: MoveModel) -> None:
-        self._random = Random(f"moves {seed}")
+        self._random = Random(f"moves {seed}")  # noqa: S311  # no secret
         self._model = model
 
     def next(self) -> tuple[float, bool]:
@@ -70,7 +70,7 @@ def draw_at(seed: int, tick: int) -> Draw:
 
     def draw() -> float:
         if not made:
-            made.append(Random(f"policy {seed} {tick}"))
+            made.append(Random(f"policy {seed} {tick}"))  # noqa: S311  # no secret
         return made[0].random()
 
     return draw
@@ -115,9 +115,7 @@ class Run:
         if cordon_only:
             self._obey(tick, Decision(cordons=cordons(policy, snapshot)))
             return
-        self._obey(
-            tick, decide(policy, snapshot, tuple(self._moves), draw_at(self._seed, tick))
-        )
+        self._obey(tick, decide(policy, snapshot, tuple(self._moves), draw_at(self._seed, tick)))
 
     def _settle(self, tick: int) -> None:
         """Bring the gates' memory of moves up to date."""

@@ -18,7 +18,6 @@ from podferry.simulator.prefilter import (
     PODS,
     SIGMAS,
     SLACK,
-    SMOOTH,
     SPREAD,
 )
 from podferry.simulator.world import ENDED, SUCCEEDED, Floats, World
@@ -48,13 +47,13 @@ def bookings(w: World) -> None:
 
 @compiled
 def newest(w: World, n: int, values: Floats) -> int:
-    """Fill `values` with the node's newest samples and bookings, the oldest first; return how many."""
+    """Fill `values` with the node's newest samples plus bookings, oldest first; return how many."""
     count = min(min(len(values), w.node_ring.shape[1]), w.tally[0].sample + 1)
     booked = w.nodes[n].incoming - w.nodes[n].outgoing
     for k in range(count):
         place = (w.tally[0].sample - count + 1 + k) % w.node_ring.shape[1]
         values[k] = w.node_ring[n, place] + booked
-    return count
+    return int(count)
 
 
 @compiled
@@ -70,17 +69,17 @@ def suspicious(w: World, n: int) -> bool:
     slack = SLACK * rules.capacity
     expected = node.sampled + node.incoming - node.outgoing
     if kind == LEVEL and rules.samples == 1:
-        return expected >= rules.level - slack
+        return bool(expected >= rules.level - slack)
     if kind == PODS:
-        return _by_pods(w, n, expected) >= rules.level - slack
+        return bool(_by_pods(w, n, expected) >= rules.level - slack)
     if kind == EXHAUSTION:
         return _exhausted(w, n, rules.level - slack - expected)
     values = w.scratch
     count = newest(w, n, values[: rules.samples])
     if count < rules.needed:
-        return expected >= rules.level - slack
+        return bool(expected >= rules.level - slack)
     limit = rules.capacity - rules.eviction
-    return _foreseen(w, n, values, count, limit) >= limit - slack
+    return bool(_foreseen(w, n, values, count, limit) >= limit - slack)
 
 
 @compiled
@@ -89,20 +88,20 @@ def _foreseen(w: World, n: int, values: Floats, count: int, limit: float) -> flo
     rules = w.rules[0]
     most = values[:count].max()
     if rules.detector == LEVEL:
-        return most + limit - rules.level
+        return float(most + limit - rules.level)
     if rules.detector == SPREAD:
-        return values[count - 1] + rules.a * (most - values[:count].min())
+        return float(values[count - 1] + rules.a * (most - values[:count].min()))
     if rules.detector == SIGMAS:
         mean = values[:count].mean()
         total = 0.0
         for k in range(count):
             total += (values[k] - mean) ** 2
-        return mean + rules.a * sqrt(total / count)
+        return float(mean + rules.a * sqrt(total / count))
     if rules.detector == LINE:
         if rules.b == 1.0:
-            return limit
-        return rules.a * _line(w, n, values, count)
-    return _smooth(w, n, values, count)
+            return float(limit)
+        return float(rules.a * _line(w, n, values, count))
+    return float(_smooth(w, n, values, count))
 
 
 @compiled
@@ -115,7 +114,7 @@ def _longest(w: World, n: int) -> float:
         i = live[k]
         if pods[i].home == n and stamp[i, place] == w.tally[0].sample:
             most = max(most, ring[i, place])
-    return w.rules[0].cost_base + w.rules[0].cost_per_byte * most
+    return float(w.rules[0].cost_base + w.rules[0].cost_per_byte * most)
 
 
 @compiled
@@ -138,7 +137,7 @@ def _line(w: World, n: int, values: Floats, count: int) -> float:
     slope = cross / spread if spread > 0 else 0.0
     now = mean_y + slope * (count - mean_x)
     ahead = _longest(w, n) / w.rules[0].sampling + 1.0
-    return max(now, now + slope * ahead)
+    return float(max(now, now + slope * ahead))
 
 
 @compiled
@@ -153,7 +152,7 @@ def _smooth(w: World, n: int, values: Floats, count: int) -> float:
         level = rules.a * values[k] + (1.0 - rules.a) * (level + trend * step)
         trend = rules.b * (level - before) / step + (1.0 - rules.b) * trend
     ahead = _longest(w, n) + rules.margin
-    return rules.c * max(level, level + trend * ahead)
+    return float(rules.c * max(level, level + trend * ahead))
 
 
 @compiled
@@ -164,7 +163,7 @@ def _exhausted(w: World, n: int, room: float) -> bool:
     count = min(int(rules.a) // rules.sampling + 1, sampled + 1)
     count = min(max(count, 2), min(sampled + 1, w.node_ring.shape[1]))
     if count < 2:
-        return room <= 0
+        return bool(room <= 0)
     mean = 0.0
     for k in range(count):
         mean += w.node_ring[n, (sampled - k) % w.node_ring.shape[1]] / count
@@ -178,7 +177,7 @@ def _exhausted(w: World, n: int, room: float) -> bool:
         return True
     if growth <= 0:
         return False
-    return room < growth * (_longest(w, n) + rules.b) * (1.0 + SLACK)
+    return bool(room < growth * (_longest(w, n) + rules.b) * (1.0 + SLACK))
 
 
 @compiled
@@ -195,11 +194,13 @@ def _by_pods(w: World, n: int, expected: float) -> float:
             continue
         first = sampled
         if stamp[i, sampled % size] == sampled:
-            while first > 0 and sampled - first < back and stamp[i, (first - 1) % size] == first - 1:
+            while (
+                first > 0 and sampled - first < back and stamp[i, (first - 1) % size] == first - 1
+            ):
                 first -= 1
         if first == sampled:
             total += rules.c * GIB
         else:
             grown = ring[i, sampled % size] - ring[i, first % size]
             total += grown * (60.0 / ((sampled - first) * rules.sampling))
-    return expected + total * (rules.b / 60.0)
+    return float(expected + total * (rules.b / 60.0))

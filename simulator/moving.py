@@ -41,7 +41,7 @@ GIB = 2.0**30
 @compiled
 def ticks(seconds: float) -> int:
     """Return whole ticks for a duration, at least one."""
-    return max(1, int(ceil(seconds)))
+    return max(1, ceil(seconds))
 
 
 @compiled
@@ -53,7 +53,7 @@ def copy_seconds(w: World, size: float) -> float:
     rules = w.rules[0]
     carry = rules.per_gib * size / GIB
     if rules.strategy == CONTAINER or rules.dirty_rate <= 0.0:
-        return rules.seconds + carry
+        return float(rules.seconds + carry)
     share = rules.dirty_rate * rules.per_gib / GIB
     return rules.seconds + carry / (1.0 - share) if share < 1.0 else inf
 

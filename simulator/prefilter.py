@@ -47,7 +47,7 @@ class Skips:
     c: float = 0.0
     margin: float = 0.0
     back_off: float = -1.0
-    """A gate refuses all while a move is under way, and so long after the last end [s]; -1: none."""
+    """A gate refuses all while a move is under way and so long after its end [s]; -1: none."""
     cordon_above: float = inf
     """The cordoner is content with a schedulable node below this [bytes]."""
     uncordon_below: float = -inf

@@ -17,7 +17,7 @@ PRESSURE = 300
 @compiled
 def pressed(w: World, n: int, tick: int) -> bool:
     """Return whether the node has MemoryPressure, and so the taint."""
-    return tick < w.nodes[n].pressed + PRESSURE
+    return bool(tick < w.nodes[n].pressed + PRESSURE)
 
 
 @compiled
@@ -42,7 +42,7 @@ def allocated(requested: int, allocatable: int, spread: int) -> int:
 
 @compiled
 def score(w: World, i: int, n: int) -> int:
-    """Return NodeResourcesFit's score of the node with the pod on it; CPU and memory weigh alike."""
+    """Return NodeResourcesFit's score of the node with the pod; CPU and memory weigh alike."""
     pod = w.pods[i]
     node = w.nodes[n]
     rules = w.rules[0]

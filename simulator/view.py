@@ -35,12 +35,12 @@ class Sampled(Series):
         return self._made
 
     @property
-    def times(self) -> tuple[float, ...]:  # type: ignore[override]
+    def times(self) -> tuple[float, ...]:
         """Of the samples [s]."""
         return self._both()[0]
 
     @property
-    def values(self) -> tuple[float, ...]:  # type: ignore[override]
+    def values(self) -> tuple[float, ...]:
         """Of the samples [bytes]."""
         return self._both()[1]
 
@@ -52,7 +52,7 @@ class Lazy(Node):
     _pods: tuple[Pod, ...] | Callable[[], tuple[Pod, ...]]
 
     @property
-    def pods(self) -> tuple[Pod, ...]:  # type: ignore[override]
+    def pods(self) -> tuple[Pod, ...]:
         """Pods that are there, in the order of the trace."""
         if callable(self._pods):
             object.__setattr__(self, "_pods", self._pods())

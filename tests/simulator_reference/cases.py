@@ -15,7 +15,7 @@ def scenario(number: int) -> Scenario:
     """Return the random scenario of that number."""
     random = Random(number)
     memory = random.choice([20.0, 40.0]) * GIB
-    pods = tuple(_pod(random, k, memory) for k in range(random.randint(3, 14)))
+    pods = tuple(_pod(random, k, memory) for k in range(random.randint(3, 24)))
     ordered = sorted(pods, key=lambda pod: (pod.arrival, pod.name))
     return Scenario(
         Trace("random", tuple(ordered), 60.0),
@@ -34,8 +34,11 @@ def scenario(number: int) -> Scenario:
 def _pod(random: Random, number: int, node: float) -> TracePod:
     step = random.choice([20.0, 60.0, 7.5])
     count = random.randint(1, 12)
-    top = random.choice([0.03, 0.1, 0.2, 0.4, 0.9]) * node
-    memory = tuple(random.choice([random.random() * top, random.random() * top, top, 0.0]) for _ in range(count))
+    top = random.choice([0.03, 0.1, 0.15, 0.2, 0.3, 0.3, 0.8]) * node
+    memory = tuple(
+        random.choice([random.random() * top, random.random() * top, top, 0.0])
+        for _ in range(count)
+    )
     request = random.choice([0.0, 0.05, 0.1, 0.2]) * node
     cpu = random.choice([0.0, 1.0, 2.5])
     return TracePod(
@@ -53,7 +56,7 @@ def _pod(random: Random, number: int, node: float) -> TracePod:
 
 def _cluster(random: Random, memory: float) -> Cluster:
     return Cluster(
-        nodes=random.choice([1, 2, 3, 4, 4]),
+        nodes=random.choice([1, 3, 4, 6, 8]),
         node_memory=memory,
         node_cpu=random.choice([4.0, 16.0]),
         pod_slots=random.choice([4, 100]),
@@ -90,7 +93,10 @@ def policy(random: Random) -> Policy | None:
             "detector": _detector(random),
             "victim": {"name": random.choice(sorted(VICTIMS))},
             "target": {"name": random.choice(sorted(TARGETS))},
-            "gates": [{"name": name} for name in random.sample(sorted(GATES), random.choice([0, 1, 2]))],
+            "gates": [
+                {"name": name}
+                for name in random.sample(sorted(GATES), random.choice([0, 0, 1, 1, 2]))
+            ],
             "period": random.choice([5, 10, 15, 40]),
             "movesAtOnce": random.choice([0, 0, 1]),
         }
@@ -106,7 +112,7 @@ def _detector(random: Random) -> dict[str, Any]:
     name = random.choice(sorted(DETECTORS))
     args: dict[str, Any] = {}
     if name in ("threshold", "slope"):
-        args["freePercent"] = random.choice([15, 30, 45])
+        args["freePercent"] = random.choice([30, 45, 60])
     if name in ("mad", "iqr", "n-sigma"):
         args["samples"] = random.choice([4, 12, 30])
         args["minSamples"] = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from podferry.simulator.model import GIB, Scenario, Strategy
 from tests.simulator_reference.parts import (
