@@ -172,7 +172,7 @@ def sample(w: World, tick: int) -> None:
     """Sample all pods and nodes as the agents do; what is counted is what was there."""
     tally = w.tally[0]
     pods, nodes, times, values, ring = w.pods, w.nodes, w.times, w.values, w.ring
-    live, stamp, noise = w.live, w.stamp, w.noise
+    live, noise = w.live, w.noise
     linear, share = w.rules[0].linear, w.rules[0].noise
     index = tick // w.rules[0].sampling
     place = index % ring.shape[1]
@@ -180,7 +180,8 @@ def sample(w: World, tick: int) -> None:
     measure(w, tick)
     for k in range(tally.live):
         i = live[k]
-        stamp[i, place] = index
+        if pods[i].since == FAR:
+            pods[i].since = index
         held = level(pods, times, values, linear, i, tick)
         ring[i, place] = noisy(noise, share, held, i, index)
     tally.pod_samples += tally.live

@@ -107,12 +107,12 @@ def _foreseen(w: World, n: int, values: Floats, count: int, limit: float) -> flo
 @compiled
 def _longest(w: World, n: int) -> float:
     """Return no less than the longest move of a pod of the node [s]."""
-    pods, live, ring, stamp = w.pods, w.live, w.ring, w.stamp
+    pods, live, ring = w.pods, w.live, w.ring
     place = w.tally[0].sample % ring.shape[1]
     most = 0.0
     for k in range(w.tally[0].live):
         i = live[k]
-        if pods[i].home == n and stamp[i, place] == w.tally[0].sample:
+        if pods[i].home == n and pods[i].since <= w.tally[0].sample:
             most = max(most, ring[i, place])
     return float(w.rules[0].cost_base + w.rules[0].cost_per_byte * most)
 
@@ -184,7 +184,7 @@ def _exhausted(w: World, n: int, room: float) -> bool:
 def _by_pods(w: World, n: int, expected: float) -> float:
     """Return what the node will hold if all its pods go on as in the window, or more."""
     rules = w.rules[0]
-    pods, ring, stamp = w.pods, w.ring, w.stamp
+    pods, ring = w.pods, w.ring
     sampled = w.tally[0].sample
     size = ring.shape[1]
     back = min(max(int(rules.a) // rules.sampling, 1), size - 1)
@@ -192,12 +192,7 @@ def _by_pods(w: World, n: int, expected: float) -> float:
     for i in range(len(pods)):
         if pods[i].home != n or pods[i].state == ENDED:
             continue
-        first = sampled
-        if stamp[i, sampled % size] == sampled:
-            while (
-                first > 0 and sampled - first < back and stamp[i, (first - 1) % size] == first - 1
-            ):
-                first -= 1
+        first = min(sampled, max(pods[i].since, sampled - back))
         if first == sampled:
             total += rules.c * GIB
         else:

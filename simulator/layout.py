@@ -162,7 +162,6 @@ def fresh(prepared: Prepared, seed: int, events: bool) -> World:
         np.zeros(count, dtype=np.int64),
         np.zeros(64, dtype=np.int64),
         np.zeros((count, window)),
-        np.full((count, window), -1, dtype=np.int64),
         np.zeros((cluster.nodes, window)),
         np.zeros((16 * count + 256 if events else 1, 4), dtype=np.int64),
         random.standard_normal(NOISE) if scenario.noise else np.zeros(1),
@@ -184,6 +183,7 @@ def _fill(record: Records, pod: TracePod, scenario: Scenario) -> None:
     record.oom_adjust = adj * capacity / 1000.0
     record.best_effort = best_effort(request, pod.limit, pod.cpu)
     record.home = record.move = -1
+    record.since = FAR
 
 
 def _limit_at(pod: TracePod, scenario: Scenario) -> int:

@@ -132,6 +132,6 @@ def lose(w: World, i: int, tick: int) -> None:
     pod = w.pods[i]
     w.tally[0].lost += pod.held if pod.state == FROZEN else tick - pod.origin
     stop(w, i)
-    w.stamp[i, :] = -1
+    pod.since = FAR
     pod.state = DOWN
     pod.due = tick + w.rules[0].restart_delay

@@ -14,21 +14,24 @@ import numpy as np
 from podferry.policies.vocabulary import Node, Pod, Series, Snapshot
 from podferry.simulator.cost import cost_of
 from podferry.simulator.layout import Prepared
-from podferry.simulator.world import DOWN, FROZEN, RUNNING, World
+from podferry.simulator.world import DOWN, RUNNING, World
+
+Pair = tuple[tuple[float, ...], tuple[float, ...]]
+"""Times and values."""
 
 
 class Sampled(Series):
     """A series that is read from the ring of samples when it is first looked at."""
 
     __slots__ = ("_made", "_read")
-    _made: tuple[tuple[float, ...], tuple[float, ...]] | None
-    _read: Callable[[], tuple[tuple[float, ...], tuple[float, ...]]]
+    _made: Pair | None
+    _read: Callable[[], Pair]
 
-    def __init__(self, read: Callable[[], tuple[tuple[float, ...], tuple[float, ...]]]) -> None:
+    def __init__(self, read: Callable[[], Pair]) -> None:
         object.__setattr__(self, "_read", read)
         object.__setattr__(self, "_made", None)
 
-    def _both(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    def _both(self) -> Pair:
         if self._made is None:
             object.__setattr__(self, "_made", self._read())
         assert self._made is not None
@@ -77,13 +80,14 @@ class View:
         self._home = plain["home"]
         self._origin = plain["origin"]
         self._moves = plain["moves"]
-        self._request = plain["request"]
+        self._since = plain["since"]
+        self._request: list[float] = plain["request"].tolist()
         cluster = prepared.scenario.cluster
         self._allocatable = float(prepared.rules[0].allocatable)
         self._cluster = cluster
         self._order: list[int] = []
         self._times: tuple[float, ...] = ()
-        self._indices: Any = None
+        self._newest = -1
 
     def snapshot(self, tick: int, moving: set[int]) -> Snapshot:
         """Return the cluster as the policy sees it at `tick`, with the pods that are on the way."""
@@ -123,59 +127,61 @@ class View:
         )
 
     def _samples(self) -> None:
-        """Find the samples of the window: their places in the rings, numbers and times."""
-        last = int(self._w.tally[0].sample)
+        """Find the samples of the window: the newest, their places in the rings, their times."""
+        self._newest = int(self._w.tally[0].sample)
         step = int(self._scenario.sampling)
-        numbers = range(max(0, last - self._window + 1), last + 1)
+        numbers = range(max(0, self._newest - self._window + 1), self._newest + 1)
         self._order = [number % self._window for number in numbers]
         self._times = tuple(float(number * step) for number in numbers)
-        self._indices = np.array(numbers, dtype=np.int64)
 
     def _node_series(self, n: int) -> Series:
         order, times = self._order, self._times
 
-        def read() -> tuple[tuple[float, ...], tuple[float, ...]]:
+        def read() -> Pair:
             return times, tuple(self._w.node_ring[n, order].tolist())
 
         return Sampled(read)
 
-    def _pod_series(self, i: int) -> Series:
-        order, times, indices = self._order, self._times, self._indices
-
-        def read() -> tuple[tuple[float, ...], tuple[float, ...]]:
-            known = self._w.stamp[i, order] == indices
-            values = self._w.ring[i, order].tolist()
-            if known.all():
-                return times, tuple(values)
-            kept = np.flatnonzero(known).tolist()
-            return tuple(times[k] for k in kept), tuple(values[k] for k in kept)
-
-        return Sampled(read)
-
     def _maker(self, pods: list[int], moving: set[int]) -> Callable[[], tuple[Pod, ...]]:
-        return lambda: tuple(self._pod(i, i in moving) for i in pods)
+        return lambda: self._pods(pods, moving)
 
-    def _pod(self, i: int, moving: bool) -> Pod:
-        scenario = self._scenario
-        traced = scenario.trace.pods[i]
-        last = self._order[-1] if self._order else 0
-        memory = 0.0
-        if self._order and self._w.stamp[i, last] == self._indices[-1]:
-            memory = float(self._w.ring[i, last])
-        blocked = "is being moved" if moving or self._state[i] == FROZEN else ""
-        if self._state[i] == DOWN:
-            blocked = "is starting anew"
-        return Pod(
-            traced.name,
-            memory,
-            self._pod_series(i),
-            float(self._request[i]),
-            traced.limit,
-            traced.priority,
-            float(self._origin[i]),
-            1.0,
-            cost_of(scenario.moves, scenario.restart_delay, memory),
-            int(self._moves[i]),
-            traced.cpu,
-            blocked,
-        )
+    def _pods(self, pods: list[int], moving: set[int]) -> tuple[Pod, ...]:
+        """Return the pods of one node; their histories are read together when one is asked for."""
+        scenario, order, times, newest = self._scenario, self._order, self._times, self._newest
+        ring = self._w.ring
+        rows: list[list[float]] = []
+
+        def history(at: int, since: int) -> Series:
+            def read() -> Pair:
+                if not rows:
+                    rows.extend(ring[np.ix_(pods, order)].tolist())
+                first = max(0, len(order) - (newest - since + 1))
+                return times[first:], tuple(rows[at][first:])
+
+            return Sampled(read) if since <= newest else Series()
+
+        held = ring[pods, newest % self._window].tolist()
+        fields = (self._state, self._origin, self._moves, self._since)
+        columns = zip(pods, held, *(field[pods].tolist() for field in fields), strict=True)
+        made = []
+        for at, (i, latest, state, origin, moves, since) in enumerate(columns):
+            traced = scenario.trace.pods[i]
+            memory = latest if since <= newest else 0.0
+            blocked = "is being moved" if i in moving else ""
+            made.append(
+                Pod(
+                    traced.name,
+                    memory,
+                    history(at, since),
+                    self._request[i],
+                    traced.limit,
+                    traced.priority,
+                    float(origin),
+                    1.0,
+                    cost_of(scenario.moves, scenario.restart_delay, memory),
+                    moves,
+                    traced.cpu,
+                    "is starting anew" if state == DOWN else blocked,
+                )
+            )
+        return tuple(made)

@@ -86,6 +86,7 @@ POD = np.dtype(
         ("held", "i8"),  # progress while it is frozen
         ("at", "i8"),  # its sample at or before now
         ("due", "i8"),  # next tick at which something of its own happens
+        ("since", "i8"),  # its first sample; FAR before
         ("joined", "i8"),  # tick at which it joined the queue
         ("tries", "i8"),
         ("move", "i8"),
@@ -221,8 +222,6 @@ class World(NamedTuple):
     """Moves under way, in the order of their commands."""
     ring: Floats
     """[pod, sample modulo window]: what was sampled."""
-    stamp: Ints
-    """[pod, sample modulo window]: which sample that is."""
     node_ring: Floats
     events: Ints
     """[(tick, what, pod, node)]: drained by the caller before it is full."""

@@ -27,7 +27,7 @@ def scenario(number: int) -> Scenario:
         noise=random.choice([0.0, 0.0, 0.02]),
         linear=random.random() < 0.7,
         restart_delay=random.choice([0.0, 1.5, 10.0]),
-        horizon=float(random.choice([0, 900])),
+        horizon=float(random.choice([0, 0, 0, 900])),
     )
 
 
@@ -91,7 +91,7 @@ def policy(random: Random) -> Policy | None:
     while True:
         mapping: dict[str, Any] = {
             "detector": _detector(random),
-            "victim": {"name": random.choice(sorted(VICTIMS))},
+            "victim": {"name": random.choice([*sorted(VICTIMS), "cost-benefit", "random"])},
             "target": {"name": random.choice(sorted(TARGETS))},
             "gates": [
                 {"name": name}
@@ -109,7 +109,7 @@ def policy(random: Random) -> Policy | None:
 
 
 def _detector(random: Random) -> dict[str, Any]:
-    name = random.choice(sorted(DETECTORS))
+    name = random.choice([*sorted(DETECTORS), *["threshold"] * 6])
     args: dict[str, Any] = {}
     if name in ("threshold", "slope"):
         args["freePercent"] = random.choice([30, 45, 60])
