@@ -145,9 +145,9 @@ def watch(w: World, tick: int) -> None:
             if rules.kills:
                 out_of_memory(w, n, tick)
     for n in range(len(w.nodes)):
-        while w.nodes[n].round < tick:
-            w.nodes[n].round += INTERVAL
-        if w.nodes[n].round == tick and rules.kills:
+        while w.nodes[n].evaluates < tick:
+            w.nodes[n].evaluates += INTERVAL
+        if w.nodes[n].evaluates == tick and rules.kills:
             evaluate(w, n, tick)
     w.tally[0].quiet = tick
     for span in LOOK_AHEAD:

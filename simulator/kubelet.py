@@ -143,7 +143,7 @@ def out_of_memory(w: World, n: int, tick: int) -> None:
 def evaluate(w: World, n: int, tick: int) -> None:
     """One round of kubelet's eviction manager; `used` is brought up to date."""
     node = w.nodes[n]
-    node.round = tick + INTERVAL
+    node.evaluates = tick + INTERVAL
     if w.rules[0].capacity - node.used >= w.rules[0].eviction:
         return
     node.pressed = tick
@@ -154,5 +154,5 @@ def evaluate(w: World, n: int, tick: int) -> None:
         fail(w, m, tick)
     else:
         evict(w, i, tick)
-    node.round = tick + CLEAN_UP
+    node.evaluates = tick + CLEAN_UP
     measure(w, tick)

@@ -137,7 +137,7 @@ def fresh(prepared: Prepared, seed: int, events: bool) -> World:
     count = len(pods)
     pods.tie = random.random(count)
     nodes = zeros(NODE, cluster.nodes)
-    nodes.round = random.integers(0, 10, cluster.nodes)
+    nodes.evaluates = random.integers(0, 10, cluster.nodes)
     nodes.request_room = float(prepared.rules[0].allocatable)
     nodes.cpu_room = prepared.rules[0].cpu
     nodes.slots = cluster.pod_slots

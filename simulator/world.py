@@ -104,7 +104,7 @@ NODE = np.dtype(
         ("scored_cpu", "i8"),
         ("cordoned", "i8"),
         ("pressed", "i8"),  # when kubelet last saw its threshold crossed
-        ("round", "i8"),  # kubelet's next evaluation
+        ("evaluates", "i8"),  # kubelet's next evaluation
         ("streams", "i8"),  # free ones of its link
         ("used", "f8"),
         ("bound", "f8"),
