@@ -1,8 +1,8 @@
 """How far a figure of some seeds can be trusted: intervals of shares and of means.
 
 Owns the methods. A share (failing runs) has two 95 % intervals: the bootstrap's, which says [0, 0]
-where nothing failed, and the exact one (Clopper and Pearson), whose upper end is the honest one. A
-claim of "below x" is judged by the larger of the two upper ends. It draws nothing that is not seeded.
+where nothing failed, and the exact one (Clopper and Pearson), whose upper end is the honest one.
+A claim of "below x" is judged by the larger of the two upper ends. Every draw is seeded.
 """
 
 from __future__ import annotations

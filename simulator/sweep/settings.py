@@ -103,8 +103,8 @@ def _text(value: Any) -> str:
 
 SETTINGS: dict[str, Setting] = {
     "trace": Setting("o10n", _text, "o10n, or a file or folder"),
-    "resample": Setting("no", _word("no", "each-run"), "each-run: a trace drawn anew for each seed"),
-    "scale": Setting(1, _whole(1, 1000), "times the pods of the trace, drawn with replacement"),
+    "resample": Setting("no", _word("no", "each-run"), "each-run: the pods are drawn anew a seed"),
+    "scale": Setting(1, _whole(1, 1000), "times as many pods, drawn with replacement"),
     "nodes": Setting(4, _whole(1, 100_000), "equal nodes"),
     "node-memory": Setting(450 * GIB, _size, "of each [bytes]"),
     "node-cpu": Setting(120.0, _number(0.1, 100_000, "cores"), "of each [cores]"),
