@@ -18,7 +18,7 @@ from podferry.simulator.sweep import settings
 from podferry.simulator.sweep.cells import Cell, PolicyMapping
 
 NONE = "none"
-PARTS = ("detector", "victims", "targets", "gates", "cordon", "period", "movesAtOnce")
+PARTS = ("detector", "victim", "target", "gates", "cordon", "period", "movesAtOnce")
 """Parts of a policy that a grid may vary, as `policy.PART`."""
 _TOP = ("seeds", "first-seed", "set", "policies", "grids")
 _GRID = ("name", "seeds", "first-seed", "set", "grid")
