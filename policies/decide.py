@@ -74,7 +74,7 @@ class _Work:
 
     def __init__(self, policy: Policy, snapshot: Snapshot, moves: tuple[Move, ...]) -> None:
         self._policy = policy
-        self._snapshot = snapshot
+        self._snapshot = _without_moving(snapshot, moves)
         self._moves = moves
         self.commands: list[Command] = []
         self.refused: list[tuple[Command, Verdict]] = []
@@ -109,7 +109,9 @@ class _Work:
             if verdict.start is not None:
                 command = replace(command, start=max(command.start, verdict.start))
         self.commands.append(command)
-        self._moves += (Move(pod.key, node.name, placement.node, command.start),)
+        end = command.start + pod.cost.total
+        move = Move(pod.key, node.name, placement.node, command.start, None, True, end, True)
+        self._moves += (move,)
         self._book(command)
 
     def _book(self, command: Command) -> None:
@@ -117,6 +119,26 @@ class _Work:
             self._snapshot,
             nodes=tuple(_booked(node, command) for node in self._snapshot.nodes),
         )
+
+
+def _without_moving(snapshot: Snapshot, moves: tuple[Move, ...]) -> Snapshot:
+    """Block the pods that are being moved: no rule may choose them twice."""
+    moving = {move.pod: move.target for move in moves if move.ended is None}
+    if not moving:
+        return snapshot
+    nodes = tuple(
+        replace(node, pods=tuple(_moving(pod, moving) for pod in node.pods))
+        if any(pod.key in moving for pod in node.pods)
+        else node
+        for node in snapshot.nodes
+    )
+    return replace(snapshot, nodes=nodes)
+
+
+def _moving(pod: Pod, moving: dict[str, str]) -> Pod:
+    if pod.key not in moving or pod.blocked:
+        return pod
+    return replace(pod, blocked=f"is being moved to {moving[pod.key]}")
 
 
 def _booked(node: Node, command: Command) -> Node:

@@ -206,6 +206,10 @@ class Move:
     ended: float | None = None
     """None: under way."""
     succeeded: bool = True
+    expected_end: float | None = None
+    """When it should be over, as foreseen when it was begun [s]; None: nobody said."""
+    queued: bool = False
+    """True: decided in the decision that is being made, handed to nobody yet."""
 
 
 @dataclass(frozen=True, slots=True)

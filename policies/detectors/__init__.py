@@ -1,0 +1,1 @@
+"""Which node needs help, how much, and until when. One rule a class; README.md says each."""

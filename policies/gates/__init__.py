@@ -1,0 +1,1 @@
+"""Whether a move may begin now. One rule a class; README.md says each."""

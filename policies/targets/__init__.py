@@ -1,0 +1,1 @@
+"""Who takes a pod. One rule a class; README.md says each."""

@@ -1,0 +1,1 @@
+"""Which pods relieve a node. One rule a class; README.md says each."""
