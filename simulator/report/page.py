@@ -72,9 +72,10 @@ def page(lines: Sequence[Summary], sources: Sequence[str], title: str) -> str:
 
 def _legend() -> str:
     return (
-        f"<p>A run fails if kubelet evicts a pod or the kernel kills one. Intervals are 95 %: of a "
-        f"share from the bootstrap's lower end to the larger of the bootstrap's and the exact upper "
-        f"end, so that no failure in few runs is not taken for no risk; of means, bootstrap. "
+        f"<p>A run fails if kubelet evicts a pod or the kernel kills one. Intervals are 95 %: of "
+        f"a share from the bootstrap's lower end to the larger of the bootstrap's and the exact "
+        f"upper end, so that few runs without a failure are not taken for no risk; of means, "
+        f"bootstrap. "
         f'<span class="good">Green</span>: the upper end is below {per_cent(LIMIT)}; '
         f'<span class="bad">red</span>: it is not.</p>'
     )

@@ -1,8 +1,8 @@
 """How many nodes are enough: the smallest number that keeps failing runs under a limit.
 
-Owns the judgement. Cells that differ in nothing but `nodes` are one row; a number of nodes is enough
-if the upper end of its 95 % interval is below the limit, and so is that of every larger number that
-was tried. It runs nothing.
+Owns the judgement. Cells that differ in nothing but `nodes` are one row; a number of nodes is
+enough if the upper end of its 95 % interval is below the limit, and so is that of every larger
+number that was tried. It runs nothing.
 """
 
 from __future__ import annotations

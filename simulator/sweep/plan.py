@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from podferry.policies.presets import PRESETS
 from podferry.simulator.errors import BadInput
 from podferry.simulator.sweep import settings
 from podferry.simulator.sweep.cells import Cell, PolicyMapping
@@ -36,7 +37,7 @@ def load(path: Path) -> list[Cell]:
     document = _yaml(path)
     place = str(path)
     _known(place, document, _TOP)
-    policies = {NONE: None, **_policies(path, document.get("policies") or {})}
+    policies = {NONE: None, **PRESETS, **_policies(path, document.get("policies") or {})}
     grids = document.get("grids")
     if not isinstance(grids, list) or not grids:
         raise BadInput(f"{place}: grids: expected a list with at least one grid")
