@@ -21,6 +21,6 @@ MEANING = {
     "`support-bundle`: written without some parts, each with its reason, or not written",
     BAD_INPUT: "usage or bad input; nothing was sent or written",
     UNREACHABLE: "the cluster cannot be reached",
-    INTERRUPTED: "interrupted; a migration that was asked for goes on; `simulate` keeps the runs that "
-    "are done",
+    INTERRUPTED: "interrupted; a migration that was asked for goes on; `simulate` keeps the runs "
+    "that are done",
 }

@@ -123,7 +123,7 @@ SETTINGS: dict[str, Setting] = {
     "streams": Setting(1, _whole(1, 1000), "moves that a node's link carries at once"),
     "dirty-rate": Setting(0.0, _some, "of a virtual machine [bytes/s]"),
     "downtime": Setting(0.5, _number(0, 3600, "s"), "at the end of a pre-copy [s]"),
-    "sampling": Setting(15.0, _number(0.1, 86400, "s"), "between two samples of the policy [s]"),
+    "sampling": Setting(15, _whole(1, 86400), "between two samples of the policy [s]"),
     "window": Setting(300.0, _number(1, 7 * 86400, "s"), "history that the policy sees [s]"),
     "noise": Setting(0.0, _number(0, 10, ""), "relative standard deviation of a sample"),
     "linear": Setting(True, _flag, "memory between two samples: a line; false: a step"),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import importlib
 import signal
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from podferry.api.errors import PreconditionError
 from podferry.policies.vocabulary import Policy
@@ -20,24 +20,35 @@ from podferry.simulator.model import Result, Scenario, Trace
 from podferry.simulator.sweep import settings
 from podferry.simulator.sweep.cells import Cell, PolicyMapping
 
-Run = Callable[[Scenario, int], Result]
+
+class Engine(NamedTuple):
+    """What runs a scenario."""
+
+    prepare: Callable[[Scenario], Any]
+    """What all seeds of a cell share, made once."""
+    run: Callable[[Any, int], Result]
+    """One seed of what was prepared."""
+
+
+KEPT = 32
+"""Prepared cells that a worker keeps."""
 Batch = tuple[int, tuple[int, ...]]
 """Index of a cell, seeds."""
 
 
-def engine() -> Run:
-    """Return the engine's `run`.
+def engine() -> Engine:
+    """Return the engine.
 
     Raises:
         MissingExtra: its libraries are not installed.
     """
     try:
-        found: Run = importlib.import_module("podferry.simulator.engine").run
+        found = importlib.import_module("podferry.simulator.engine")
+        return Engine(found.prepare, found.run)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("podferry"):
             raise
         raise MissingExtra(error.name) from None
-    return found
 
 
 def policy_of(mapping: PolicyMapping | None, place: str) -> Policy | None:
@@ -59,13 +70,13 @@ def policy_of(mapping: PolicyMapping | None, place: str) -> Policy | None:
 class Bench:
     """The cells of a sweep, ready to be run."""
 
-    def __init__(self, cells: Sequence[Cell], limit: float | None = None, run: Run | None = None):
-        """`limit`: memory that a trace may take [bytes]; `run`: None is the engine."""
+    def __init__(self, cells: Sequence[Cell], limit: float | None = None) -> None:
+        """`limit`: memory that a trace may take [bytes]."""
         self._cells = cells
         self._limit = limit
-        self._run = run
         self._traces: dict[str, Trace] = {}
         self._policies: dict[int, Policy | None] = {}
+        self._prepared: OrderedDict[int, Any] = OrderedDict()
 
     def trace(self, name: str) -> Trace:
         """Return a trace, read once.
@@ -85,14 +96,22 @@ class Bench:
         """
         for at, cell in enumerate(self._cells):
             place = f"{cell.group} ({cell.label})"
-            self._policy(at, place)
+            policy = self._policy(at, place)
+            if policy is not None and policy.period != int(policy.period):
+                raise BadInput(f"{place}: period: {policy.period:g} s; whole seconds are simulated")
             settings.fits(settings.cluster(cell.values), self.trace(cell.values["trace"]), place)
 
     def batch(self, batch: Batch) -> list[Result]:
         """Run some seeds of one cell."""
         at, seeds = batch
-        run = self._run or engine()
-        return [run(self.scenario(at, seed), seed) for seed in seeds]
+        made = engine()
+        if self._cells[at].values["resample"] == "each-run":
+            return [made.run(made.prepare(self.scenario(at, seed)), seed) for seed in seeds]
+        if at not in self._prepared:
+            self._prepared[at] = made.prepare(self.scenario(at, seeds[0]))
+            if len(self._prepared) > KEPT:
+                self._prepared.popitem(last=False)
+        return [made.run(self._prepared[at], seed) for seed in seeds]
 
     def scenario(self, at: int, seed: int) -> Scenario:
         """Return the scenario of the cell at index `at` for a seed."""
@@ -126,7 +145,7 @@ def begin(cells: Sequence[Cell], limit: float | None) -> None:
     """Make this process a worker: an interrupt is the parent's to handle."""
     global _bench
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _bench = Bench([replace(cell) for cell in cells], limit)
+    _bench = Bench(cells, limit)
 
 
 def work(batch: Batch) -> tuple[Batch, list[Result]]:

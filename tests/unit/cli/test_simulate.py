@@ -16,7 +16,7 @@ from podferry.cli.main import cli
 from podferry.simulator import model
 from podferry.simulator.errors import MissingExtra
 from podferry.simulator.sweep import work
-from tests.unit.simulator.worlds import fake_run, trace_file
+from tests.unit.simulator.worlds import ENGINE, fake_run, trace_file
 
 SWEEP = """
 seeds: 40
@@ -38,7 +38,7 @@ grids:
 @pytest.fixture(autouse=True)
 def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(work, "engine", lambda: fake_run)
+    monkeypatch.setattr(work, "engine", lambda: ENGINE)
     trace_file(tmp_path)
     (tmp_path / "s.yaml").write_text(SWEEP)
 
@@ -125,7 +125,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
         runs.append(seed)
         return fake_run(scenario, seed)
 
-    monkeypatch.setattr(work, "engine", lambda: until_interrupted)
+    monkeypatch.setattr(work, "engine", lambda: ENGINE._replace(run=until_interrupted))
     first = call("--sweep", "s.yaml", "--report", "r.html")
     assert first.exit_code == 130
     assert "interrupted: 100 of 272 runs are done, kept in s.runs.csv" in first.stderr
@@ -133,9 +133,12 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     assert Path("r.html").exists()
 
     again: list[int] = []
-    monkeypatch.setattr(
-        work, "engine", lambda: lambda s, seed: (again.append(seed), fake_run(s, seed))[1]
-    )
+
+    def counted(scenario: model.Scenario, seed: int) -> model.Result:
+        again.append(seed)
+        return fake_run(scenario, seed)
+
+    monkeypatch.setattr(work, "engine", lambda: ENGINE._replace(run=counted))
     second = call("--sweep", "s.yaml")
     assert second.exit_code == 0
     assert "going on: 100 of 272 runs were done before" in second.stderr

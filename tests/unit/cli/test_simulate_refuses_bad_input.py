@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from podferry.cli.main import cli
 from podferry.simulator.sweep import work
 from podferry.simulator.traces.bitbrains import COLUMNS
-from tests.unit.simulator.worlds import fake_run, trace_file
+from tests.unit.simulator.worlds import ENGINE, trace_file
 
 HEADER = ";\t".join(COLUMNS)
 POLICY = """
@@ -26,7 +26,7 @@ target: {name: least-used}
 
 @pytest.fixture(autouse=True)
 def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "engine", lambda: fake_run)
+    monkeypatch.setattr(work, "engine", lambda: ENGINE)
     monkeypatch.delenv("PODFERRY_TRACES", raising=False)
 
 

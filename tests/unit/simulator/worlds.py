@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from podferry.simulator.model import Result, Scenario
+from podferry.simulator.sweep.work import Engine
 
 CSV = "pod,time,memory\n"
 
@@ -29,3 +30,6 @@ def fake_run(scenario: Scenario, seed: int) -> Result:
         freeze_seconds=seed * 0.1,
         mean_utilisation=0.25,
     )
+
+
+ENGINE = Engine(lambda scenario: scenario, fake_run)
