@@ -21,12 +21,52 @@ def check_rule(place: str, rule: Any) -> None:
             f"memory to use ({floor:g} % must stay free); no node can meet that: lower one"
         )
     distance = getattr(rule, "distance_percent", None)
-    if distance is not None and rule.free_percent + distance >= 100:
+    if distance is not None:
+        _check_cordon(place, rule.free_percent, distance)
+    for few, many in (
+        ("exceeding", "samples"),
+        ("samples", "fit_samples"),
+        ("min_samples", "samples"),
+        ("base", "cap"),
+    ):
+        _check_order(place, rule, few, many)
+
+
+def _check_cordon(place: str, free: float, distance: float) -> None:
+    if free <= 0:
         raise refuse(
-            f"{place}: a node would be opened again at {rule.free_percent + distance:g} % free, "
-            f"which no node that runs anything reaches; lower freePercent "
-            f"({rule.free_percent:g} %) or distancePercent ({distance:g} %)"
+            f"{place}: freePercent 0 % never acts, kubelet evicts before that; give a larger one "
+            "or leave cordon out"
         )
+    if free + distance >= 100:
+        raise refuse(
+            f"{place}: a node would be opened again at {free + distance:g} % free, which no node "
+            f"that runs anything reaches; lower freePercent ({free:g} %) or distancePercent "
+            f"({distance:g} %)"
+        )
+
+
+def _check_order(place: str, rule: Any, few: str, many: str) -> None:
+    low, high = getattr(rule, few, None), getattr(rule, many, None)
+    if low is None or high is None or low <= high:
+        return
+    names = {"fit_samples": "fitSamples", "min_samples": "minSamples"}
+    raise refuse(
+        f"{place}: {names.get(few, few)} {low:g} is above {names.get(many, many)} {high:g}, so the "
+        "rule never acts as it says; swap or change them"
+    )
+
+
+def trigger(detector: Any) -> float | None:
+    """Return the free memory below which a detector acts [%], that of a wrapped one included."""
+    free = getattr(detector, "free_percent", None)
+    if free is not None:
+        return float(free)
+    used = getattr(detector, "used_percent", None)
+    if used is not None:
+        return 100.0 - float(used)
+    wrapped = getattr(detector, "detector", None)
+    return None if wrapped is None else trigger(wrapped)
 
 
 def check(policy: Policy) -> None:
@@ -35,13 +75,12 @@ def check(policy: Policy) -> None:
     Raises:
         PreconditionError: says which, with both numbers.
     """
-    trigger = getattr(policy.detector, "free_percent", None)
-    floor = _floor(policy.targets)
-    if trigger is not None and floor is not None and floor < trigger:
+    acts, floor = trigger(policy.detector), _floor(policy.targets)
+    if acts is not None and floor is not None and floor < acts:
         raise refuse(
             f"target: takes pods down to {floor:g} % free, but the detector relieves a node below "
-            f"{trigger:g} %: the pod would be moved on at once; give freePercent + margin of "
-            f"{trigger:g} % or more"
+            f"{acts:g} %: the pod would be moved on at once; give freePercent + margin of "
+            f"{acts:g} % or more"
         )
     kinds = [type(gate) for gate in policy.gates]
     for at, kind in enumerate(kinds):

@@ -13,9 +13,28 @@ from typing import Any
 from podferry.policies.args import Arg, declared, read, refuse, snake
 from podferry.policies.contradictions import check, check_rule
 from podferry.policies.cordon.seed import FreeMemory
+from podferry.policies.detectors.foreseeing import (
+    Holt,
+    LocalRegression,
+    RobustRegression,
+    TimeToExhaustion,
+)
+from podferry.policies.detectors.pressure import PressureGate
 from podferry.policies.detectors.seed import Slope, Threshold
+from podferry.policies.detectors.trailing import Iqr, KOfN, LastMean, Mad, NSigma
+from podferry.policies.gates.hysteresis import Hysteresis
+from podferry.policies.gates.limits import Budgets, CoolDown
 from podferry.policies.gates.seed import Blocking, Concurrent
+from podferry.policies.targets.packing import BestFit, LeastPeak
+from podferry.policies.targets.risk import LowRisk
 from podferry.policies.targets.seed import LeastUsed
+from podferry.policies.victims.ranked import (
+    CostBenefit,
+    KubeletOrder,
+    MinimumMigrationTime,
+    Random,
+    Sandpiper,
+)
 from podferry.policies.victims.seed import BigEnough, Knapsack, Largest, SteepestSlope
 from podferry.policies.vocabulary import Policy
 
@@ -25,19 +44,40 @@ Tables = Mapping[str, Mapping[str, type]]
 DETECTORS: Mapping[str, type] = {
     "threshold": Threshold,
     "slope": Slope,
+    "last-mean": LastMean,
+    "mad": Mad,
+    "iqr": Iqr,
+    "local-regression": LocalRegression,
+    "robust-regression": RobustRegression,
+    "holt": Holt,
+    "time-to-exhaustion": TimeToExhaustion,
+    "k-of-n": KOfN,
+    "n-sigma": NSigma,
+    "pressure-gate": PressureGate,
 }
 VICTIMS: Mapping[str, type] = {
     "steepest-slope": SteepestSlope,
     "largest": Largest,
     "big-enough": BigEnough,
     "knapsack": Knapsack,
+    "minimum-migration-time": MinimumMigrationTime,
+    "sandpiper": Sandpiper,
+    "kubelet-order": KubeletOrder,
+    "cost-benefit": CostBenefit,
+    "random": Random,
 }
 TARGETS: Mapping[str, type] = {
     "least-used": LeastUsed,
+    "best-fit": BestFit,
+    "least-peak": LeastPeak,
+    "low-risk": LowRisk,
 }
 GATES: Mapping[str, type] = {
     "blocking": Blocking,
     "concurrent": Concurrent,
+    "cool-down": CoolDown,
+    "budgets": Budgets,
+    "hysteresis": Hysteresis,
 }
 CORDONS: Mapping[str, type] = {
     "free-memory": FreeMemory,
@@ -75,7 +115,7 @@ def build(kind: str, spec: Any, extra: Tables | None = None, where: str = "") ->
     name = spec["name"]
     if name not in known:
         raise refuse(f"{where}: no {kind} is called {name!r}; known are {', '.join(sorted(known))}")
-    args = spec.get("args") or {}
+    args = {} if spec.get("args") is None else spec["args"]
     if not isinstance(args, Mapping):
         raise refuse(f"{where}.args is {args!r}; write one argument a line, such as name: value")
     plug = known[name]
@@ -130,6 +170,8 @@ def policy_from(mapping: Any, extra: Tables | None = None) -> Policy:
 
 def _inherited(spec: Any, detector: Any, extra: Tables | None) -> Any:
     """Give a target rule the detector's threshold where the person gave it none."""
+    while hasattr(detector, "detector"):
+        detector = detector.detector
     threshold = getattr(detector, "free_percent", None)
     if threshold is None or not isinstance(spec, Mapping):
         return spec

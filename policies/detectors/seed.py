@@ -14,7 +14,7 @@ from podferry.policies.words import GIB, gib, pace, seconds
 class Threshold:
     """Free memory is below a share of the capacity; so much is to be freed that it is not."""
 
-    free_percent: float = number("a node with less free memory needs help", 30.0, "%", 0, 100)
+    free_percent: float = number("a node with less free memory needs help", 30.0, "%", 0.1, 100)
 
     def detect(self, node: Node, snapshot: Snapshot) -> Overload | None:
         """See `Detector`."""
@@ -30,7 +30,7 @@ class Threshold:
 class Slope:
     """Free memory will be below the threshold if every pod goes on as in the last `window`."""
 
-    free_percent: float = number("of the foreseen free memory", 30.0, "%", 0, 100)
+    free_percent: float = number("of the foreseen free memory", 30.0, "%", 0.1, 100)
     look_ahead: float = number("how far slopes are extended", 300.0, "s", 1, 86400)
     window: float = number("between the two samples of a slope", 60.0, "s", 1, 86400)
     unknown_slope: float = number(

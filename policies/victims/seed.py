@@ -6,7 +6,7 @@ Owns what the seed's migrators do. Sizes are compared in GiB as they were there.
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from podferry.policies import memory
 from podferry.policies.args import count, flag, number, plug_in
@@ -58,7 +58,8 @@ class SteepestSlope:
             predicted += negative * minutes
             pods.append(key)
         if not pods and self.otherwise is not None:
-            return self.otherwise.choose(node, overload, snapshot, draw)
+            other = self.otherwise.choose(node, overload, snapshot, draw)
+            return replace(other, why=f"{foreseen}, so: {other.why}")
         if predicted > free:
             foreseen += "; all that grow so fast are not enough"
         return Choice(tuple(pods), foreseen, tuple(considered))
@@ -100,9 +101,11 @@ class BigEnough:
             chosen = min(enough, key=lambda pod: (pod.memory, pod.key))
             size, need = gib(chosen.memory), gib(overload.need)
             return Choice((chosen.key,), f"the smallest with {need}: {size}", considered)
+        short = f"no single pod holds {gib(overload.need)}"
         if self.otherwise is not None:
-            return self.otherwise.choose(node, overload, snapshot, draw)
-        return Choice((), f"no single pod holds {gib(overload.need)}", considered)
+            other = self.otherwise.choose(node, overload, snapshot, draw)
+            return replace(other, why=f"{short}, so: {other.why}")
+        return Choice((), short, considered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +118,15 @@ class Knapsack:
 
     def choose(self, node: Node, overload: Overload, snapshot: Snapshot, draw: Draw) -> Choice:
         """See `Victims`; sizes are cut to whole GiB as the seed cuts them."""
-        pods = [pod for pod in memory.movable(node) if pod.memory > self.min_size]
+        able = memory.movable(node)
+        pods = [pod for pod in able if pod.memory > self.min_size]
         pods.sort(key=lambda pod: (-self._worth(pod), pod.key))
         items = [(int(pod.memory / GIB), self._worth(pod)) for pod in pods]
         room = int(overload.need / GIB)
         taken, whole = best_set(room, items, self.max_steps)
         considered = (
             *unmovable(node),
-            *(Candidate(pod.key, self._worth(pod), self._why(pod)) for pod in pods),
+            *(Candidate(pod.key, self._worth(pod), self._why(pod)) for pod in able),
         )
         if not taken:
             return Choice((), f"no pod above {gib(self.min_size)} fits {room} GiB", considered)
@@ -135,7 +139,8 @@ class Knapsack:
         return float(self.move_factor**pod.moves) * (pod.memory / GIB)
 
     def _why(self, pod: Pod) -> str:
-        return f"{gib(pod.memory)}, moved {pod.moves} times"
+        small = "" if pod.memory > self.min_size else f", not above {gib(self.min_size)}"
+        return f"{gib(pod.memory)}, moved {pod.moves} times{small}"
 
 
 def _sized(pod: Pod) -> Candidate:
