@@ -115,7 +115,7 @@ def build(kind: str, spec: Any, extra: Tables | None = None, where: str = "") ->
     name = spec["name"]
     if name not in known:
         raise refuse(f"{where}: no {kind} is called {name!r}; known are {', '.join(sorted(known))}")
-    args = spec.get("args") or {}
+    args = {} if spec.get("args") is None else spec["args"]
     if not isinstance(args, Mapping):
         raise refuse(f"{where}.args is {args!r}; write one argument a line, such as name: value")
     plug = known[name]
