@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import floor
 
-from podferry.simulator.curves import foresee, level, measure
+from podferry.simulator.curves import add_copies, foresee, level, measure
 from podferry.simulator.jit import compiled
 from podferry.simulator.kernels import bookings, suspicious
 from podferry.simulator.kubelet import INTERVAL, evaluate, out_of_memory, over_limit
@@ -177,13 +177,17 @@ def sample(w: World, tick: int) -> None:
     index = tick // w.rules[0].sampling
     place = index % ring.shape[1]
     tally.sample = index
-    measure(w, tick)
+    for n in range(len(nodes)):
+        nodes[n].used = w.rules[0].reserved
     for k in range(tally.live):
         i = live[k]
-        if pods[i].since == FAR:
-            pods[i].since = index
-        held = level(pods, times, values, linear, i, tick)
+        pod = pods[i]
+        if pod.since == FAR:
+            pod.since = index
+        held = level(pod, times, values, linear, tick)
+        nodes[pod.home].used += held
         ring[i, place] = noisy(noise, share, held, i, index)
+    add_copies(w, tick)
     tally.pod_samples += tally.live
     for n in range(len(nodes)):
         used = nodes[n].used

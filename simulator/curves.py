@@ -31,9 +31,8 @@ def between(times: Floats, values: Floats, at: int, progress: float) -> float:
 
 
 @compiled
-def level(pods: Records, times: Floats, values: Floats, linear: int, i: int, tick: int) -> float:
-    """Return what pod `i` holds [bytes]; it must be running or frozen."""
-    pod = pods[i]
+def level(pod: Records, times: Floats, values: Floats, linear: int, tick: int) -> float:
+    """Return what the pod holds [bytes]; it must be running or frozen."""
     progress = pod.held if pod.state == FROZEN else tick - pod.origin
     at = pod.at
     last = pod.last
@@ -48,16 +47,15 @@ def level(pods: Records, times: Floats, values: Floats, linear: int, i: int, tic
 @compiled
 def memory(w: World, i: int, tick: int) -> float:
     """Return what pod `i` holds [bytes]; it must be running or frozen."""
-    return level(w.pods, w.times, w.values, w.rules[0].linear, i, tick)
+    return level(w.pods[i], w.times, w.values, w.rules[0].linear, tick)
 
 
 @compiled
 def ceiling(
-    pods: Records, times: Floats, values: Floats, linear: int, i: int, tick: int, span: int
+    pod: Records, times: Floats, values: Floats, linear: int, tick: int, span: int
 ) -> float:
-    """Return the most that pod `i` can hold from `tick` to `tick + span`, undisturbed [bytes]."""
-    most = level(pods, times, values, linear, i, tick)
-    pod = pods[i]
+    """Return the most that the pod can hold from `tick` to `tick + span`, undisturbed [bytes]."""
+    most = level(pod, times, values, linear, tick)
     if pod.state == FROZEN:
         return most
     at = pod.at
@@ -79,14 +77,20 @@ def measure(w: World, tick: int) -> None:
     for n in range(len(nodes)):
         nodes[n].used = w.rules[0].reserved
     for k in range(w.tally[0].live):
-        i = live[k]
-        nodes[pods[i].home].used += level(pods, times, values, linear, i, tick)
+        pod = pods[live[k]]
+        nodes[pod.home].used += level(pod, times, values, linear, tick)
+    add_copies(w, tick)
+
+
+@compiled
+def add_copies(w: World, tick: int) -> None:
+    """Add to `used` what moves hold beside their pods."""
     for k in range(w.tally[0].flights):
         move = w.moves[w.flights[k]]
         if move.state in (COPYING, STOPPED):
-            nodes[move.target].used += copy_of(w, w.flights[k], tick)
+            w.nodes[move.target].used += copy_of(w, w.flights[k], tick)
         elif move.state == TRAILING:
-            nodes[move.source].used += move.bytes
+            w.nodes[move.source].used += move.bytes
 
 
 @compiled
@@ -108,14 +112,14 @@ def foresee(w: World, tick: int, span: int) -> None:
     for n in range(len(nodes)):
         nodes[n].bound = w.rules[0].reserved
     for k in range(w.tally[0].live):
-        i = live[k]
-        nodes[pods[i].home].bound += ceiling(pods, times, values, linear, i, tick, span)
+        pod = pods[live[k]]
+        nodes[pod.home].bound += ceiling(pod, times, values, linear, tick, span)
     for k in range(w.tally[0].flights):
         move = w.moves[w.flights[k]]
         if move.state in (COPYING, STOPPED):
             most = move.bytes
             if w.rules[0].strategy == VIRTUAL_MACHINE:
-                most = ceiling(pods, times, values, linear, move.pod, tick, span)
+                most = ceiling(pods[move.pod], times, values, linear, tick, span)
             nodes[move.target].bound += most
         elif move.state == TRAILING:
             nodes[move.source].bound += move.bytes

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from podferry.policies.vocabulary import Node, Pod, Series, Snapshot
-from podferry.simulator.cost import cost_of
+from podferry.simulator.cost import costs
 from podferry.simulator.layout import Prepared
 from podferry.simulator.world import DOWN, RUNNING, World
 
@@ -23,19 +23,18 @@ Pair = tuple[tuple[float, ...], tuple[float, ...]]
 class Sampled(Series):
     """A series that is read from the ring of samples when it is first looked at."""
 
-    __slots__ = ("_made", "_read")
-    _made: Pair | None
-    _read: Callable[[], Pair]
+    __slots__ = ("_source",)
+    _source: Pair | Callable[[], Pair]
 
     def __init__(self, read: Callable[[], Pair]) -> None:
-        object.__setattr__(self, "_read", read)
-        object.__setattr__(self, "_made", None)
+        object.__setattr__(self, "_source", read)
 
     def _both(self) -> Pair:
-        if self._made is None:
-            object.__setattr__(self, "_made", self._read())
-        assert self._made is not None
-        return self._made
+        source = self._source
+        if callable(source):
+            source = source()
+            object.__setattr__(self, "_source", source)
+        return source
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -88,6 +87,7 @@ class View:
         self._order: list[int] = []
         self._times: tuple[float, ...] = ()
         self._newest = -1
+        self._cost = costs(prepared.scenario.moves, prepared.scenario.restart_delay)
 
     def snapshot(self, tick: int, moving: set[int]) -> Snapshot:
         """Return the cluster as the policy sees it at `tick`, with the pods that are on the way."""
@@ -148,7 +148,7 @@ class View:
     def _pods(self, pods: list[int], moving: set[int]) -> tuple[Pod, ...]:
         """Return the pods of one node; their histories are read together when one is asked for."""
         scenario, order, times, newest = self._scenario, self._order, self._times, self._newest
-        ring = self._w.ring
+        ring, cost = self._w.ring, self._cost
         rows: list[list[float]] = []
 
         def history(at: int, since: int) -> Series:
@@ -178,7 +178,7 @@ class View:
                     traced.priority,
                     float(origin),
                     1.0,
-                    cost_of(scenario.moves, scenario.restart_delay, memory),
+                    cost(memory),
                     moves,
                     traced.cpu,
                     "is starting anew" if state == DOWN else blocked,

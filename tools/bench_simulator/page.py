@@ -66,10 +66,10 @@ The first run of a process whose machine code is not in the cache took
 
 All of them run the whole time on {large["nodes"]:.0f} nodes; the trace has a sample every 60 s,
 sampled and looked at every 15 s (threshold 30 %, big enough, one move at a time):
-{large["cpu_s"]:.1f} s of CPU ({large["wall_s"]:.1f} s by the clock), {large["prepare_cpu_s"]:.1f} s of
-them to prepare the arrays; {samples:.1f} million samples of pods a second;
-{large["migrations"]:.0f} moves; peak {large["peak_mib"]:.0f} MiB, the trace itself as Python objects
-included. Goal: 60 s, 2 GiB.
+{large["cpu_s"]:.1f} s of CPU ({large["wall_s"]:.1f} s by the clock),
+{large["prepare_cpu_s"]:.1f} s of them to prepare the arrays; {samples:.1f} million samples of pods
+a second; {large["migrations"]:.0f} moves; peak {large["peak_mib"]:.0f} MiB, the trace itself as
+Python objects included. Goal: 60 s, 2 GiB.
 """
 
 

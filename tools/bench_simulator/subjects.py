@@ -103,7 +103,7 @@ def fleet(pods: int, hours: int) -> Trace:
 def large(pods: int, hours: int) -> dict[str, float]:
     """Run a fleet once with a policy; return CPU and wall seconds, samples, peak memory [MiB]."""
     trace = fleet(pods, hours)
-    cluster = Cluster(max(2, pods // 180), pod_slots=250, node_cpu=256.0)
+    cluster = Cluster(max(2, pods // 320), pod_slots=500, node_cpu=256.0)
     spec = {**BIG_ENOUGH, "movesAtOnce": 1}
     wall, cpu = time.perf_counter(), time.thread_time()
     prepared = prepare(Scenario(trace, cluster, policy_from(spec)))
