@@ -1,8 +1,9 @@
 """What the seed's own compiled code answered to random nodes, beside our rules.
 
 `seed_cases.json`: 200 of the 100,000 random cases of docs/decisions/0013-the-seed-rules.md, as
-answered by elchead/k8s-migration-controller (c1ec9856) built with Go. Sizes in GiB, slopes in GiB a minute,
-look-ahead 5 min, least slope 1, least size of the knapsack 5; -1 and an empty list: nothing asked.
+answered by elchead/k8s-migration-controller (c1ec9856) built with Go. Sizes in GiB, slopes in GiB a
+minute, look-ahead 5 min, least slope 1, least size of the knapsack 5. -1 and an empty list: nothing
+is asked for.
 """
 
 from __future__ import annotations
