@@ -110,6 +110,11 @@ def test_weights_multiply_residuals_not_their_squares():
     assert (b0, b1) == pytest.approx((4 / 7 - 24 / 62 * 22 / 7, 24 / 62))
 
 
+def test_the_line_that_is_kept_for_a_count_of_samples_is_the_fitted_one():
+    values = [0.4, 0.5, 0.45, 0.7, 0.65, 0.9, 0.8]
+    assert local_line(values, robust=False) == pytest.approx(line(values, tricube(7)), rel=1e-12)
+
+
 def test_the_autoregression_never_runs_away():
     # phi would be 1.1
     assert next_by_ar1([0.1, 0.1, 0.1, 0.2, 0.4, 0.8]) == pytest.approx(0.8)
