@@ -11,9 +11,9 @@ from html import escape
 from pathlib import Path
 
 from podferry.simulator.report import svg
-from podferry.simulator.report.text import interval, per_cent
+from podferry.simulator.report.text import interval, nodes, per_cent
 from podferry.simulator.statistics import Interval
-from podferry.simulator.sweep.needed import LIMIT, Needed, needed
+from podferry.simulator.sweep.needed import LIMIT, QUEUE, Needed, needed
 from podferry.simulator.sweep.summary import Summary
 
 STYLE = Path(__file__).with_name("style.css")
@@ -86,14 +86,15 @@ def _nodes(rows: list[Needed]) -> str:
         return ""
     parts = [
         f"<h2>Nodes needed for less than {per_cent(LIMIT)} failing runs</h2>",
-        '<div class="wide"><table><tr><th>Group<th>Setting<th>Nodes needed<th>Tried</tr>',
+        f'<p class="soft">No queue: all pods together wait less than {QUEUE:g} minutes a run.</p>',
+        '<div class="wide"><table><tr><th>Group<th>Setting<th>Nodes needed<th>With no queue'
+        "<th>Tried</tr>",
     ]
     for row in rows:
-        enough = '<span class="bad">none of these</span>' if row.nodes is None else str(row.nodes)
         tried = ", ".join(map(str, row.tried))
         parts.append(
             f'<tr><td>{escape(row.group)}<td class="label">{escape(row.label)}'
-            f'<td class="n">{enough}<td>{tried}</tr>'
+            f'<td class="n">{nodes(row.nodes)}<td class="n">{nodes(row.unqueued)}<td>{tried}</tr>'
         )
     parts.append("</table></div>")
     for group in dict.fromkeys(row.group for row in rows):

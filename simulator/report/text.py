@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from podferry.simulator.statistics import Share
-from podferry.simulator.sweep.needed import LIMIT, needed
+from podferry.simulator.sweep.needed import LIMIT, QUEUE, needed
 from podferry.simulator.sweep.summary import COLUMNS, Summary, row
 
 HEAD = (
@@ -45,20 +45,21 @@ def table(lines: Sequence[Summary]) -> str:
         parts.append(f"{group}\n{_columns(rows)}")
     enough = needed(lines)
     if enough:
-        rows = [("SETTING", "NODES NEEDED", "TRIED")]
+        rows = [("SETTING", "NODES NEEDED", "WITH NO QUEUE", "TRIED")]
         rows += [
-            (
-                each.label,
-                "none of these" if each.nodes is None else str(each.nodes),
-                ", ".join(map(str, each.tried)),
-            )
+            (each.label, nodes(each.nodes), nodes(each.unqueued), ", ".join(map(str, each.tried)))
             for each in enough
         ]
         parts.append(
-            f"nodes needed for less than {per_cent(LIMIT)} failing runs, by the upper end\n"
-            + _columns(rows)
+            f"nodes needed for less than {per_cent(LIMIT)} failing runs, by the upper end; "
+            f"no queue: all pods together wait less than {QUEUE:g} minutes a run\n" + _columns(rows)
         )
     return "\n\n".join(parts)
+
+
+def nodes(count: int | None) -> str:
+    """A number of nodes, or that none was enough."""
+    return "none of these" if count is None else str(count)
 
 
 def _row(line: Summary) -> tuple[str, ...]:
@@ -92,7 +93,13 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> str:
 def as_json(lines: Sequence[Summary]) -> str:
     """Return one object: `cells`, and `nodesNeeded` where several numbers were tried."""
     enough = [
-        {"group": each.group, "setting": each.label, "nodes": each.nodes, "tried": each.tried}
+        {
+            "group": each.group,
+            "setting": each.label,
+            "nodes": each.nodes,
+            "nodesWithoutQueue": each.unqueued,
+            "tried": each.tried,
+        }
         for each in needed(lines)
     ]
     cells = [{**row(line), "settings": dict(line.cell.values)} for line in lines]

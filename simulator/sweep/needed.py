@@ -2,19 +2,22 @@
 
 Owns the judgement. Cells that differ in nothing but `nodes` are one row; a number of nodes is
 enough if the upper end of its 95 % interval is below the limit, and so is that of every larger
-number that was tried. It runs nothing.
+number that was tried. Nodes can also be saved by letting pods wait: a second number counts that in.
+It runs nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from podferry.simulator.sweep.summary import Summary
 
 LIMIT = 0.01
 """Of runs with an eviction or an OOM kill."""
+QUEUE = 6.0
+"""Pods may wait so long in a run, all together, by the upper end of the mean [pod-minutes]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class Needed:
     """By number of nodes, rising."""
     nodes: int | None
     """Enough; None: no number that was tried."""
+    unqueued: int | None
+    """Enough, and pods wait for less than QUEUE; None: no number that was tried."""
 
     @property
     def tried(self) -> tuple[int, ...]:
@@ -49,11 +54,24 @@ def _but_nodes(line: Summary) -> str:
 
 def _row(lines: list[Summary], limit: float) -> Needed:
     ordered = sorted(lines, key=lambda line: int(line.cell.values["nodes"]))
-    enough: int | None = None
-    for line in reversed(ordered):
-        if line.failing.upper >= limit:
-            break
-        enough = line.cell.values["nodes"]
     varied = [f"{name} {text}" for name, text in ordered[0].cell.varied.items() if name != "nodes"]
     label = ", ".join(varied) or ordered[0].cell.policy_name
-    return Needed(ordered[0].cell.group, label, tuple(ordered), enough)
+    return Needed(
+        ordered[0].cell.group,
+        label,
+        tuple(ordered),
+        _smallest(ordered, lambda line: line.failing.upper < limit),
+        _smallest(
+            ordered,
+            lambda line: line.failing.upper < limit and line.queued_pod_minutes.high < QUEUE,
+        ),
+    )
+
+
+def _smallest(ordered: list[Summary], good: Callable[[Summary], bool]) -> int | None:
+    enough: int | None = None
+    for line in reversed(ordered):
+        if not good(line):
+            break
+        enough = line.cell.values["nodes"]
+    return enough
