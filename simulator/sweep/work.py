@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from podferry.api.errors import PreconditionError
+from podferry.policies.registry import policy_from
 from podferry.policies.vocabulary import Policy
 from podferry.simulator import traces
 from podferry.simulator.errors import BadInput, MissingExtra
 from podferry.simulator.model import Result, Scenario, Trace
-from podferry.simulator.sweep import settings
+from podferry.simulator.sweep import clairvoyant, settings
 from podferry.simulator.sweep.cells import Cell, PolicyMapping
 
 
@@ -51,18 +52,18 @@ def engine() -> Engine:
         raise MissingExtra(error.name) from None
 
 
-def policy_of(mapping: PolicyMapping | None, place: str) -> Policy | None:
+def policy_of(mapping: PolicyMapping | None, trace: Trace, place: str) -> Policy | None:
     """Return the policy that a mapping describes; None stays None.
+
+    `trace`: what the plug-in `oracle` foresees.
 
     Raises:
         BadInput: unknown rule or argument, or a contradiction.
     """
     if mapping is None:
         return None
-    from podferry.policies.registry import policy_from
-
     try:
-        return policy_from(mapping)
+        return policy_from(mapping, clairvoyant.tables(trace))
     except PreconditionError as error:
         raise BadInput(f"{place}: {error.message}") from None
 
@@ -75,7 +76,6 @@ class Bench:
         self._cells = cells
         self._limit = limit
         self._traces: dict[str, Trace] = {}
-        self._policies: dict[int, Policy | None] = {}
         self._prepared: OrderedDict[int, Any] = OrderedDict()
 
     def trace(self, name: str) -> Trace:
@@ -94,12 +94,13 @@ class Bench:
         Raises:
             BadInput: names the cell.
         """
-        for at, cell in enumerate(self._cells):
+        for cell in self._cells:
             place = f"{cell.group} ({cell.label})"
-            policy = self._policy(at, place)
+            trace = self.trace(cell.values["trace"])
+            policy = policy_of(cell.policy, trace, place)
             if policy is not None and policy.period != int(policy.period):
                 raise BadInput(f"{place}: period: {policy.period:g} s; whole seconds are simulated")
-            settings.fits(settings.cluster(cell.values), self.trace(cell.values["trace"]), place)
+            settings.fits(settings.cluster(cell.values), trace, place)
 
     def batch(self, batch: Batch) -> list[Result]:
         """Run some seeds of one cell."""
@@ -124,18 +125,13 @@ class Bench:
             trace = self._scaled(original, values["scale"])
         else:
             trace = original
-        return settings.scenario(values, trace, self._policy(at, cell.group))
+        return settings.scenario(values, trace, policy_of(cell.policy, trace, cell.group))
 
     def _scaled(self, original: Trace, scale: int) -> Trace:
         name = f"{original.name} x{scale}"
         if name not in self._traces:
             self._traces[name] = traces.resample(original, scale, 0)
         return self._traces[name]
-
-    def _policy(self, at: int, place: str) -> Policy | None:
-        if at not in self._policies:
-            self._policies[at] = policy_of(self._cells[at].policy, place)
-        return self._policies[at]
 
 
 _bench: Bench | None = None

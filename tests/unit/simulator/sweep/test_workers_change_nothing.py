@@ -75,3 +75,18 @@ def test_a_sweep_that_ctrl_c_ended_goes_on_where_it_was(tmp_path: Path) -> None:
     expected = told(tmp_path, "--results", "fresh.csv")
     assert told(tmp_path) == expected, "the first 30 seeds, most of them from before"
     assert os.path.getsize(runs) > 0
+
+
+def test_a_clairvoyant_policy_may_be_asked_for_by_name(tmp_path: Path) -> None:
+    world(tmp_path)
+    (tmp_path / "s.yaml").write_text("""
+seeds: 3
+set: {trace: trace.csv, node-memory: 8Gi, requests: 0, nodes: 3}
+policies:
+  best:
+    detector: {name: oracle, args: {horizon: 300}}
+    victim: {name: oracle}
+    target: {name: least-used, args: {freePercent: 5}}
+grids: [{name: best, grid: {policy: [best]}}]
+""")
+    assert "best,trace.csv" in told(tmp_path)
