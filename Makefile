@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup parts check test test-unit test-lab test-faults fuzz chaos coverage image generate demo bench clean
+.PHONY: help setup parts check test test-unit test-lab test-faults fuzz chaos coverage image generate demo bench study clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,15 @@ demo: setup ## move a running service between two real nodes and show what its c
 
 bench: setup ## moves beside the same by hand, some 25 minutes; writes docs/reference/benchmarks.md (BENCH=--quick)
 	@$(PY) -m tools.bench $(BENCH)
+
+WORKERS ?= 2
+STUDY := docs/explanation/study
+study: setup ## the sweeps behind docs/explanation/heuristics-study.md, about an hour (WORKERS=2)
+	@for each in without-moves claims policies sensitivity transfer; do \
+	  $(VENV)/bin/podferry simulate --sweep $(STUDY)/$$each.yaml --workers $(WORKERS) -o csv \
+	    --report $(STUDY)/$$each.html > $(STUDY)/$$each.csv.new && \
+	  mv $(STUDY)/$$each.csv.new $(STUDY)/$$each.csv || exit 1; done
+	@$(PY) -m tools.study
 
 clean: ## remove the virtual environment and the tools' caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info
