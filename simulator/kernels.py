@@ -98,7 +98,7 @@ def _foreseen(w: World, n: int, values: Floats, count: int, limit: float) -> flo
             total += (values[k] - mean) ** 2
         return float(mean + rules.a * sqrt(total / count))
     if rules.detector == LINE:
-        if rules.b == 1.0:
+        if rules.b == 1.0 and not damp(w, values, count, limit):
             return float(limit)
         return float(rules.a * _line(w, n, values, count))
     return float(_smooth(w, n, values, count))
@@ -118,10 +118,9 @@ def _longest(w: World, n: int) -> float:
 
 
 @compiled
-def _line(w: World, n: int, values: Floats, count: int) -> float:
-    """Return the higher of what a tricube-weighted line foresees for no move and the longest."""
+def fit(values: Floats, count: int, weights: Floats) -> tuple[float, float]:
+    """Return the weighted line through the values at 1, 2, ...: its height at 0, its slope."""
     total = mean_x = mean_y = 0.0
-    weights = w.weights
     for k in range(count):
         square = weights[k] * weights[k]
         total += square
@@ -135,7 +134,42 @@ def _line(w: World, n: int, values: Floats, count: int) -> float:
         cross += off * weights[k] * (values[k] - mean_y)
         spread += off * off
     slope = cross / spread if spread > 0 else 0.0
-    now = mean_y + slope * (count - mean_x)
+    return mean_y - slope * mean_x, slope
+
+
+@compiled
+def damp(w: World, values: Floats, count: int, limit: float) -> bool:
+    """Set the bisquare weights of the robust fit; False: rounding could make them others."""
+    usual, damped = w.weights[:count], w.damped
+    height, slope = fit(values, count, usual)
+    ordered = w.scratch[count : 2 * count]
+    for k in range(count):
+        residual = abs(values[k] - height - slope * (k + 1))
+        place = k
+        while place > 0 and ordered[place - 1] > residual:
+            ordered[place] = ordered[place - 1]
+            place -= 1
+        ordered[place] = residual
+    scale = 3.0 * (ordered[(count - 1) // 2] + ordered[count // 2])  # 6 medians
+    if scale < 1e-7 * limit:
+        return False
+    kept = 0
+    for k in range(count):
+        residual = abs(values[k] - height - slope * (k + 1))
+        damped[k] = 0.0
+        if residual < scale:
+            damped[k] = usual[k] * (1.0 - (residual / scale) ** 2) ** 2
+            kept += 1
+    damped[0] = damped[1] = damped[2]
+    return kept > count // 2
+
+
+@compiled
+def _line(w: World, n: int, values: Floats, count: int) -> float:
+    """Return the higher of what a tricube-weighted line foresees for no move and the longest."""
+    weights = w.damped if w.rules[0].b == 1.0 else w.weights
+    height, slope = fit(values, count, weights)
+    now = height + slope * count
     ahead = _longest(w, n) / w.rules[0].sampling + 1.0
     return float(max(now, now + slope * ahead))
 

@@ -12,7 +12,8 @@ from math import ceil, floor, inf
 
 import numpy as np
 
-from podferry.policies.detectors.foreseeing import LocalRegression, tricube
+from podferry.policies.detectors.foreseeing import LocalRegression, RobustRegression, tricube
+from podferry.policies.detectors.pressure import PressureGate
 from podferry.policies.history import history_needed
 from podferry.simulator.cost import cost_of
 from podferry.simulator.model import GIB, Scenario, Strategy, Trace, TracePod
@@ -96,7 +97,9 @@ def samples_kept(scenario: Scenario) -> int:
 def weights(scenario: Scenario) -> Floats:
     """Return the weights of the detector's regression, [0] where it has none."""
     detector = scenario.policy.detector if scenario.policy else None
-    if isinstance(detector, LocalRegression):
+    while isinstance(detector, PressureGate):
+        detector = detector.detector
+    if isinstance(detector, LocalRegression | RobustRegression):
         return np.array(tricube(detector.samples))
     return np.zeros(1)
 
@@ -165,8 +168,9 @@ def fresh(prepared: Prepared, seed: int, events: bool) -> World:
         np.zeros((cluster.nodes, window)),
         np.zeros((16 * count + 256 if events else 1, 4), dtype=np.int64),
         random.standard_normal(NOISE) if scenario.noise else np.zeros(1),
-        np.zeros(max(1, window, int(rules[0].samples))),
+        np.zeros(2 * max(1, window, int(rules[0].samples))),
         prepared.weights,
+        np.zeros_like(prepared.weights),
     )
 
 

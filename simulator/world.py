@@ -228,9 +228,11 @@ class World(NamedTuple):
     noise: Floats
     """Standard normal deviates; one is picked by pod or node and sample."""
     scratch: Floats
-    """Room for the newest samples of a node."""
+    """Room for the newest samples of a node, twice."""
     weights: Floats
     """Of a regression, the oldest sample first."""
+    damped: Floats
+    """The same for the second fit of a robust one."""
 
 
 def zeros(dtype: np.dtype[np.void], count: int) -> Records:

@@ -118,6 +118,8 @@ def _detector(random: Random) -> dict[str, Any]:
         args["minSamples"] = 3
     if name in ("local-regression", "robust-regression", "holt"):
         args["samples"] = random.choice([3, 10])
-    if name == "pressure-gate" and random.random() < 0.5:
-        args["whenUnknown"] = "hold"
+    if name == "pressure-gate":
+        args["whenUnknown"] = random.choice(["pass", "pass", "hold"])
+        inner = random.choice(["threshold", "robust-regression", "k-of-n"])
+        args["detector"] = {"name": inner, "args": {}}
     return {"name": name, "args": args}
