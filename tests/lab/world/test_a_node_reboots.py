@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from tests.lab.cluster import Cluster, podferry_lab
-from tests.lab.faults import judge
 from tests.lab.moves import OTHER, Moves, why
-from tests.lab.world import moments
+from tests.lab.world import moments, remains
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
 
@@ -72,7 +71,7 @@ def test_a_source_that_reboots_before_its_freeze_starts_afresh_once(moves: Moves
     _, earlier, status, uid = at(moves, "source.Frozen", "source")
     assert status["phase"] == "RolledBack", status
     moves.kubectl("rollout", "status", "deployment/w", "--timeout=120s")
-    fresh = judge.one_pod(moves, "w")
+    fresh = remains.one_pod(moves, "w")
     moves.says(fresh, " ready ")
     assert moves.answer(fresh).boot != earlier.boot
-    moments.until(lambda: judge.left_over(moves, uid), "left over")
+    moments.until(lambda: remains.left_over(moves, uid), "left over")
