@@ -11,6 +11,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from podferry.policies.presets import SEED
@@ -70,10 +71,10 @@ def o10n(runs: int, slow_runs: int) -> tuple[list[Timed], Timed]:
         run(prepared, 0)
     for seed in range(runs):
         for name, prepared in ready.items():
-            taken[name].append(clocked(lambda each=prepared, at=seed: run(each, at)))
+            taken[name].append(clocked(partial(run, prepared, seed)))
         if seed < slow_runs:
             compared = next(iter(ready.values())).scenario
-            plain.append(clocked(lambda each=compared, at=seed: slow.run(each, at)))
+            plain.append(clocked(partial(slow.run, compared, seed)))
     samples = {name: pod_samples(prepared.scenario) for name, prepared in ready.items()}
     fast = [Timed(name, tuple(taken[name]), samples[name]) for name in ready]
     return fast, Timed("plain Python, no policy", tuple(plain))

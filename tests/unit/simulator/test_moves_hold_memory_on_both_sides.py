@@ -31,7 +31,7 @@ def test_a_container_stands_still_for_the_copy_and_ends_so_much_later() -> None:
         (212.0, "ended", "a"),
     ]
     assert (result.freeze_seconds, result.lost_pod_seconds) == (12.0, 0.0)
-    assert where(result, "bound", "a") != where(result, "moved", "a")
+    assert where(result, "bound", "a") != where(result, "ended", "a")
 
 
 def test_the_seed_s_constant_gives_168_s_for_50_gb() -> None:
@@ -94,6 +94,7 @@ def test_a_cold_restart_loses_what_was_done_and_begins_on_the_target() -> None:
         (264.0, "ended", "a"),
     ]
     assert result.lost_pod_seconds == 54.0
+    assert where(result, "bound", "a") != where(result, "restarted", "a")
     assert not result.failed
 
 
