@@ -9,13 +9,16 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from podferry.agent import files
 from podferry.agent.errors import AgentError
+from podferry.agent.ops.freezer import Cgroup
 from podferry.agent.ops.host import Host
 
 RUNC_ROOT = "/run/containerd/runc/k8s.io"
+_GONE = Cgroup(Path("/nonexistent/podferry"), v2=False)
 _ID = re.compile(r"[a-f0-9]{16,128}")
 _POD_FOLDER = re.compile(
     r"(/.*/pods/([^/]+))/(?:etc-hosts|containers|volumes|volume-subpaths)(?:/|$)"
@@ -118,6 +121,15 @@ def state_of(host: Host, identity: str) -> dict[str, Any] | None:
         return None
     value = json.loads(done.stdout)
     return value if isinstance(value, dict) else None
+
+
+def cgroup_of(host: Host, identity: str) -> Cgroup:
+    """The freezer group that runc made for a container; one that does not exist if it is gone."""
+    state = files.read_json(host.path(f"{RUNC_ROOT}/{identity}/state.json"))
+    paths = dict((state or {}).get("cgroup_paths") or {})
+    if "freezer" in paths:
+        return Cgroup(Path(host.path(paths["freezer"])), v2=False)
+    return Cgroup(Path(host.path(paths[""])), v2=True) if "" in paths else _GONE
 
 
 def empty_dirs(host: Host, bundle: Bundle) -> dict[str, str]:

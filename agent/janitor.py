@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from podferry.agent.node import Node
 from podferry.agent.source import Source
 from podferry.agent.store import Store
 from podferry.agent.target import Target
+from podferry.wire import layout
 from podferry.wire.stages import Role, SourceStage
 
 log = structlog.get_logger("podferry.agent.janitor")
@@ -67,6 +69,8 @@ def _sweep(store: Store, node: Node) -> list[str]:
     removed = store.remove_ended(older_than_seconds=KEEP_SECONDS)
     _sweep_blocks(node, pod_exists)
     _sweep_configs(node, before=time.time() - KEEP_SECONDS)
+    for kind in (layout.DEFERRED, layout.WAITING):
+        _sweep_deferred(node, kind, before=time.time() - KEEP_SECONDS)
     store.remove_seen(older_than_seconds=KEEP_SEEN_SECONDS)
     return removed + store.remove_markers(pod_exists)
 
@@ -95,3 +99,15 @@ def _sweep_configs(node: Node, *, before: float) -> None:
         )
         if gone and os.stat(path).st_mtime < before:
             os.unlink(path)
+
+
+def _sweep_deferred(node: Node, kind: str, *, before: float) -> None:
+    """Markers of containers that went without a `runc delete`."""
+    folder, bundles = node.local(f"{node.run}/{kind}"), node.local(BUNDLES)
+    if not os.path.isdir(folder) or not os.path.isdir(bundles):
+        return
+    for name in os.listdir(folder):
+        path = f"{folder}/{name}"
+        with contextlib.suppress(FileNotFoundError):
+            if not os.path.isdir(f"{bundles}/{name}") and os.stat(path).st_mtime < before:
+                os.unlink(path)

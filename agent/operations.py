@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podferry.agent import archive, containers, files, pending_kills, shared_volumes
+from podferry.agent import archive, companions, containers, files, pending_kills, shared_volumes
+from podferry.agent.containers import cgroup_of as cgroup_of
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.agent.node import Node
@@ -25,7 +26,6 @@ from podferry.agent.ops.host import Host
 from podferry.agent.pending_kills import After
 from podferry.wire import layout, names
 
-_GONE = Cgroup(Path("/nonexistent/podferry"), v2=False)
 DUMP_SECONDS = 90.0
 _PAGES_FD = 9
 """Where criu finds its page server, which is our sender; runc uses lower descriptors."""
@@ -41,15 +41,6 @@ class Freeze:
     lazy: bool
     tls_dir: str
     dead_man_seconds: float
-
-
-def cgroup_of(host: Host, identity: str) -> Cgroup:
-    """The freezer group that runc made for a container; one that does not exist if it is gone."""
-    state = files.read_json(host.path(f"{containers.RUNC_ROOT}/{identity}/state.json"))
-    paths = dict((state or {}).get("cgroup_paths") or {})
-    if "freezer" in paths:
-        return Cgroup(Path(host.path(paths["freezer"])), v2=False)
-    return Cgroup(Path(host.path(paths[""])), v2=True) if "" in paths else _GONE
 
 
 def thaw_cgroup(host: Host, identity: str) -> None:
@@ -93,7 +84,7 @@ def probe(host: Host, found: containers.Container, *, files_too: bool = True) ->
     `files_too`: also walk what travels beside the memory, for fileBytes; it may be a large tree.
     """
     cgroup = cgroup_of(host, found.id)
-    answer = probing.settled(cgroup.pids)
+    answer = probing.settled(cgroup.pids, shared=bool(companions.find(host, found)))
     answer["blockers"] += shared_volumes.blockers(host, found.bundle, cgroup.pids())
     answer["ok"] = not answer["blockers"]
     answer["cgroup"] = "v2" if cgroup.v2 else "v1"
@@ -137,6 +128,9 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
     block = _block_file(node, side)
     os.makedirs(os.path.dirname(node.local(block)), mode=0o700, exist_ok=True)
     files.write_text(node.local(block), f"{side.order.migration}.{side.order.attempt}")
+    beside = [one.id for one in companions.find(node.host, found)]  # none is created any more
+    side.note(beside=beside)
+    holds = {one: layout.hold_file(one, run=node.run) for one in beside}
     deadman.arm(
         node.host,
         node.folder(side),
@@ -145,6 +139,7 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
         hold,
         netns=netns,
         block_file=block,
+        beside=[(cgroup_of(node.host, one), place) for one, place in holds.items()],
     )
     raise_shield(node.host, netns, "syn")
     if not shield.drain(found.pid):
@@ -154,7 +149,8 @@ def before_freeze(node: Node, side: Side, freeze: Freeze) -> None:
             " them. The program accepts too slowly now; try again when it is less busy",
         )
     raise_shield(node.host, netns, "full")
-    files.write_text(node.local(hold), "")
+    for place in (hold, *holds.values()):
+        files.write_text(node.local(place), "")
 
 
 def pause(node: Node, side: Side, freeze: Freeze) -> float:
@@ -162,6 +158,7 @@ def pause(node: Node, side: Side, freeze: Freeze) -> float:
     if side.has("dump.pid"):
         return float(side.facts.get("pauseSeconds", 0.0))
     cgroup = cgroup_of(node.host, freeze.container.id)
+    companions.freeze(node.host, side)
     try:
         seconds = dump.pause(node.host, freeze.container.id, cgroup)
     except (dump.DumpFailed, OSError) as error:
@@ -198,6 +195,7 @@ def _yield_to_dead_man(node: Node, side: Side, cgroup: Cgroup) -> None:
     """
     if read_fate(side) == fate.THAWED:
         thaw.thaw(node.host, cgroup, node.folder(side))
+        companions.thaw(node.host, side)
         raise AgentError(
             "FateThawed", "the dead-man thawed this source during its freeze; roll back"
         )
@@ -286,7 +284,7 @@ def reset_forwarded(node: Node, side: Side) -> int:
 
 
 def release(node: Node, side: Side) -> None:
-    """Verdict Committed, connections reset: tasks killed, then shield, dead-man and hold gone.
+    """Verdict Committed, connections reset: dead-man and holds gone, tasks killed, shield down.
 
     A namespace that forwards goes on doing so for param forwardSeconds: kubelet and kube-proxy
     need a while to see that these tasks are gone.
@@ -295,7 +293,10 @@ def release(node: Node, side: Side) -> None:
     identity = str(side.facts["containerID"])
     disarm(node, side)
     thaw.stop_dump(node.host, node.folder(side))
+    for one in companions.everyone(side):
+        _remove_hold(node, one)  # first: containerd's `delete` follows the end at once
     kill_container(node.host, identity)
+    companions.kill(node.host, side)
     netns = str(side.facts.get("netns", ""))
     if forwarded:
         with contextlib.suppress(redirect.CannotForward):  # gone, or it goes on without an end
@@ -303,7 +304,6 @@ def release(node: Node, side: Side) -> None:
             redirect.forward(node.host, netns, str(params.get("podIP")), forwarded, seconds)
     else:
         lower_shield(node.host, netns)
-    _remove_hold(node, identity)
 
 
 def break_off_dump(node: Node, side: Side, *, seconds: float = 5.0) -> None:
@@ -348,24 +348,33 @@ def thaw_source(node: Node, side: Side) -> None:
             f"container {identity[:12]} stays frozen, or its criu does not end; look for tasks in"
             " state D; the order is tried again when it is repeated",
         )
+    companions.thaw(node.host, side)
     lower_shield(node.host, str(side.facts.get("netns", "")))
     disarm(node, side)
     ending = bool(side.params.get("ending", True))
-    what = pending_kills.after(swallowed(node, identity), ending=ending)
-    if what is After.REPLAY:
-        node.host.run(["runc", "--root", containers.RUNC_ROOT, "kill", identity, "TERM"])
+    found = {
+        one: pending_kills.after(swallowed(node, one), ending=ending)
+        for one in companions.everyone(side)
+    }
+    for one in (one for one, what in found.items() if what is After.REPLAY):
+        node.host.run(["runc", "--root", containers.RUNC_ROOT, "kill", one, "TERM"])
     _remove_block(node, side)
-    if what is After.HOLD:
+    if After.HOLD in found.values():
         side.note(holdUntil=pending_kills.deadline(side.params.get("graceSeconds")))
-    else:
-        _remove_hold(node, identity)
+    for one in (one for one, what in found.items() if what is not After.HOLD):
+        _remove_hold(node, one)
 
 
 def end_hold(node: Node, side: Side) -> None:
     """Let kills through again once the one that a thaw left to be swallowed came, or is overdue."""
-    until, identity = float(side.facts.get("holdUntil") or 0), str(side.facts.get("containerID"))
-    if until and pending_kills.is_over(swallowed(node, identity), until):
-        _remove_hold(node, identity)
+    until = float(side.facts.get("holdUntil") or 0)
+    if not until:
+        return
+    left = [one for one in companions.everyone(side) if _is_held(node, one)]
+    over = [one for one in left if pending_kills.is_over(swallowed(node, one), until)]
+    for one in over:
+        _remove_hold(node, one)
+    if over == left:
         side.note(holdUntil=0)
 
 
@@ -378,6 +387,10 @@ def _block_file(node: Node, side: Side) -> str:
 def _remove_block(node: Node, side: Side) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(node.local(_block_file(node, side)))
+
+
+def _is_held(node: Node, identity: str) -> bool:
+    return os.path.exists(node.local(layout.hold_file(identity, run=node.run)))
 
 
 def _remove_hold(node: Node, identity: str) -> None:

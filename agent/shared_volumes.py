@@ -73,6 +73,12 @@ def blockers(
     return [{"reason": "UnsupportedResource", "message": text} for text in found[:most]]
 
 
+def write_out_all(host: Host, bundles: list[Bundle]) -> None:
+    """`write_out` of each of a pod's containers."""
+    for bundle in bundles:
+        write_out(host, bundle)
+
+
 def write_out(host: Host, bundle: Bundle) -> None:
     """Write what the kernel holds back of the shared volumes; while the tasks are frozen.
 

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from podferry.agent import (
+    companions,
     containers,
     node_ports,
     operations,
@@ -153,7 +154,7 @@ class Source:
         async def dumping() -> None:
             seconds, _ = await asyncio.gather(
                 asyncio.to_thread(operations.dump_paused, self._node, side, freeze),
-                self._write_out(found),
+                self._write_out(side, found),
             )
             side.note(dumpSeconds=seconds)
 
@@ -161,11 +162,14 @@ class Source:
             sent = await outgoing.send_all(self._node, side, found, peer, dumping)
         side.note(**sent, freezeSeconds=round(time.time() - float(side.facts["frozenAt"]), 4))
 
-    async def _write_out(self, found: containers.Container) -> None:
+    async def _write_out(self, side: Side, found: containers.Container) -> None:
         """Shared volumes, before the target may read them; beside the dump."""
-        if not shared_volumes.of_bundle(found.bundle):
-            return
-        work = asyncio.to_thread(shared_volumes.write_out, self._node.host, found.bundle)
+        bundles = [found.bundle]
+        if companions.of(side):  # frozen too, and they may write to volumes of their own
+            beside = await asyncio.to_thread(companions.find, self._node.host, found)
+            bundles += [one.bundle for one in beside]
+        bundles = [one for one in bundles if shared_volumes.of_bundle(one)]
+        work = asyncio.to_thread(shared_volumes.write_out_all, self._node.host, bundles)
         try:
             await asyncio.wait_for(work, shared_volumes.SYNC_SECONDS)
         except TimeoutError as error:

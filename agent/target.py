@@ -20,6 +20,7 @@ from podferry.agent import (
     archive,
     claims,
     containers,
+    deferred,
     files,
     operations,
     pagemap,
@@ -147,7 +148,7 @@ class Target:
                 f"no container of role {claims.role_of(side)} is held on this node; the target"
                 " pod was not created, or kubelet gave up waiting",
             )
-        # After a restart of the agent the wrapper may be restoring already: fill nothing then.
+        # The wrapper may be restoring already, for an agent that restarted: fill nothing then.
         if side.facts.get("restoring") != claim.container_id:
             await self._ready(side, claim)
         self._order_wrapper(side, "restore", lazy=pages.is_lazy(side), container=claim.container_id)
@@ -243,9 +244,8 @@ class Target:
             if side.params.get("sameName"):
                 await self._restore_final(side)
             await asyncio.to_thread(self._thaw, side)
-        await asyncio.to_thread(
-            operations.lower_shield, self._node.host, str(side.facts.get("netns", ""))
-        )
+        netns = str(side.facts.get("netns", ""))
+        await asyncio.to_thread(operations.lower_shield, self._node.host, netns)
 
     async def _restore_final(self, side: Side) -> None:
         """Replace the rehearsal by the same-named pod's container, once it is held."""
@@ -366,7 +366,8 @@ class Target:
         await asyncio.to_thread(room.release, self._node, side)
 
     async def tend(self, sides: list[Side]) -> None:
-        """Freeze a target whose pages stopped to arrive: a missing page would read as zeros."""
+        """Start what waited for a resume; freeze targets that miss pages: they would read zeros."""
+        await asyncio.to_thread(deferred.start_due, self._node)
         for side in sides:
             known = side.has("ABORTED") or side.facts.get("frozenForPages")
             if pages.lost(side) and side.has("RESUMING") and not known:

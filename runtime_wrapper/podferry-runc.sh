@@ -48,10 +48,20 @@ for argument in "$@"; do
       if [ -n "$argument" ] && [ -d "$root/$argument/criu-root" ]; then
         umount -l "$root/$argument/criu-root" 2>/dev/null
       fi
+      if [ "$command" = delete ] && [ -n "$argument" ]; then
+        for left in "$run/deferred/$argument" "$run/waiting/$argument"; do
+          [ -e "$left" ] && rm -f "$left"
+        done
+      fi
       ;;
     start)
       if [ -e "$run/restored/$argument" ] && [ -n "$argument" ]; then
         rm -f "$run/restored/$argument"
+        exit 0
+      fi
+      # It begins once the workload beside it runs; the agent starts it then.
+      if [ -e "$run/deferred/$argument" ] && [ -n "$argument" ]; then
+        mv "$run/deferred/$argument" "$run/waiting/$argument"
         exit 0
       fi
       ;;

@@ -21,6 +21,7 @@ ANNOTATION_RESTORE = 'podferry.dev/restore'
 ANNOTATION_RESTORE_ROLE = 'podferry.dev/restore-role'
 ANNOTATION_RESTORE_CONTAINER = 'podferry.dev/restore-container'
 ANNOTATION_RESTORE_HOOKS = 'podferry.dev/restore-hooks'
+ANNOTATION_RESTORE_ANEW = 'podferry.dev/restore-anew'
 STATE_DIR = '/var/lib/podferry'
 RUN_DIR = '/run/podferry'
 CREATE_HOLD_SECONDS = 100
@@ -120,7 +121,11 @@ def restore(call, annotations, argv, order):
     wait_for(lambda: os.path.isdir(folder), deadline, "the agent of this node knows no attempt "
              + order)
     moved = annotations.get(ANNOTATION_RESTORE_CONTAINER)
-    if moved and moved != annotations.get("io.kubernetes.cri.container-name"):
+    name = annotations.get("io.kubernetes.cri.container-name")
+    if moved and moved != name:
+        if name in annotations.get(ANNOTATION_RESTORE_ANEW, "").split(","):
+            defer(call.id, folder, order, pod)
+            return plain(argv)
         wanted(folder, role, pod, call.id)  # refuses where nothing of this pod may start
         do_nothing(call.bundle)
         return plain(argv)
@@ -138,6 +143,23 @@ def restore(call, annotations, argv, order):
     if plan["action"] == "plain":
         return plain(argv)
     return restore_once(call, folder, role, pod, plan)
+
+
+def defer(identity, folder, order, pod):
+    """Let the agent start this container, once the workload beside it runs. See wire/layout.py.
+
+    It must not be held in `create`: kubelet makes the containers of a pod one after the other, and
+    the one that it waits for may come after this one.
+    """
+    if os.path.exists(os.path.join(folder, "ABORTED")):
+        raise Refused("this move was rolled back; the workload runs on its source node")
+    for name in ("RESUMED", "RESUMING"):
+        marker = read(folder, name)
+        if marker and marker.get("podUID") != pod:
+            raise Refused("another pod was resumed from this attempt")
+    for name in ("waiting", "deferred"):
+        os.makedirs("%s/%s" % (RUN_DIR, name), mode=0o700, exist_ok=True)
+    write(RUN_DIR + "/deferred", identity, {"attempt": order, "podUID": pod})
 
 
 def do_nothing(bundle):

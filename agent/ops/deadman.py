@@ -8,6 +8,7 @@ is CLOCK_BOOTTIME.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from podferry.agent.ops import processes
@@ -52,11 +53,17 @@ for t in $(find "${state%/*}" -name cgroup.procs -exec cat {} + 2>/dev/null); do
     do sleep 0.01; done
   done
 done
-for i in $(seq 1000); do
-  echo "$thawed" > "$state" || exit 0
-  case "$(cat "$state")" in "$thawed") break ;; esac
-  sleep 0.01
-done
+wake() {
+  for i in $(seq 1000); do
+    echo "$thawed" > "$1" || return 1
+    case "$(cat "$1")" in "$thawed") break ;; esac
+    sleep 0.01
+  done
+}
+wake "$state"; woke=$?
+shift 7
+while [ $# -gt 1 ]; do wake "$1"; rm -f "$2"; shift 2; done
+[ $woke = 0 ] || exit 0
 if [ -n "$netns" ]; then
   # A workload that runs behind a closed shield is of no use to anybody.
   nsenter --net="$netns" nft delete table inet podferry 2>/dev/null
@@ -74,19 +81,15 @@ def arm(
     *,
     netns: str = "",
     block_file: str = "",
+    beside: Sequence[tuple[Cgroup, str]] = (),
 ) -> None:
     """Start it: after `seconds` without FATE it claims `thawed`, thaws and opens the shield.
 
     All paths are the node's; `netns` is the pod's network namespace, `block_file` the marker that
-    keeps kubelet from creating its containers again.
+    keeps kubelet from creating its containers again; `beside`: freezer and hold marker of the
+    pod's other containers, which are frozen with this one.
     """
-    local = str(cgroup.folder)
-    node_folder = local.removeprefix(host.path(""))
-    state, word = (
-        (f"{node_folder}/cgroup.freeze", "0")
-        if cgroup.v2
-        else (f"{node_folder}/freezer.state", "THAWED")
-    )
+    others = [item for group, place in beside for item in (_state_of(host, group), place)]
     host.spawn_detached(
         [
             "sh",
@@ -94,17 +97,24 @@ def arm(
             _SCRIPT,
             "podferry-deadman",
             folder,
-            state,
-            word,
+            _state_of(host, cgroup),
+            "0" if cgroup.v2 else "THAWED",
             str(seconds),
             hold_file,
             netns,
             block_file,
+            *others,
         ],
         f"{folder}/deadman.out",
         f"{folder}/deadman.pid",
         f"{folder}/deadman.rc",
     )
+
+
+def _state_of(host: Host, cgroup: Cgroup) -> str:
+    """The file that thaws a group, as the node sees it."""
+    folder = str(cgroup.folder).removeprefix(host.path(""))
+    return f"{folder}/{'cgroup.freeze' if cgroup.v2 else 'freezer.state'}"
 
 
 def disarm(host: Host, folder: str) -> None:

@@ -42,13 +42,17 @@ class _Seen:
     resident_bytes: int = 0
     shmem_bytes: int = 0
     open_files: int = 0
+    sockets: set[str] = field(default_factory=set)
 
     def block(self, reason: str, message: str) -> None:
         self.blockers.setdefault(reason, message)
 
 
-def probe(pids: list[int], *, proc: Path = Path("/proc")) -> dict[str, Any]:
-    """The Probe of `wire/agent_api.py` for the processes of one container (node pids)."""
+def probe(pids: list[int], *, proc: Path = Path("/proc"), shared: bool = False) -> dict[str, Any]:
+    """The Probe of `wire/agent_api.py` for the processes of one container (node pids).
+
+    `shared`: other containers use its network namespace, whose sockets do not travel.
+    """
     seen = _Seen()
     for pid in pids:
         folder = proc / str(pid)
@@ -64,8 +68,9 @@ def probe(pids: list[int], *, proc: Path = Path("/proc")) -> dict[str, Any]:
     if pids:
         net = proc / str(pids[0]) / "net"
         connections = _connections(net)
-        _protocols(net, seen)
-        _bound(net, seen)
+        if not shared:
+            _protocols(net, seen)
+        _bound(net, seen, only=seen.sockets if shared else None)
     return {
         "ok": not seen.blockers,
         "blockers": [
@@ -83,6 +88,7 @@ def settled(
     pids: Callable[[], list[int]],
     *,
     proc: Path = Path("/proc"),
+    shared: bool = False,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
@@ -90,10 +96,11 @@ def settled(
 
     Args:
         pids: reads the processes of the container.
+        shared: see `probe`.
     """
     deadline = clock() + GUESTS_LEAVE_SECONDS
     while True:
-        answer = probe(pids(), proc=proc)
+        answer = probe(pids(), proc=proc, shared=shared)
         alone = {item["reason"] for item in answer["blockers"]} == {_EXEC}
         if not alone or clock() >= deadline:
             return answer
@@ -127,6 +134,8 @@ def _descriptors(folder: Path, pid: int, seen: _Seen) -> None:
         except OSError:
             continue
         seen.open_files += 1
+        if target.startswith("socket:["):
+            seen.sockets.add(target[8:-1])
         if target.endswith(" (deleted)") and not target.startswith("/memfd:"):
             _ghost(entry, pid, target, seen)
         if target.startswith("socket:") and _is_mptcp(entry):
@@ -186,8 +195,11 @@ def _connections(net: Path) -> int:
     return count
 
 
-def _bound(net: Path, seen: _Seen) -> None:
-    """Servers that named the pod's address: at the target it is another one, and bind fails."""
+def _bound(net: Path, seen: _Seen, *, only: set[str] | None) -> None:
+    """Servers that named the pod's address: at the target it is another one, and bind fails.
+
+    `only`: the inodes of the sockets to look at; None: all of the namespace.
+    """
     for name, state in (("tcp", _LISTEN), ("tcp6", _LISTEN), ("udp", _UNCONNECTED),
                         ("udp6", _UNCONNECTED)):  # fmt: skip
         with contextlib.suppress(OSError):
@@ -195,6 +207,8 @@ def _bound(net: Path, seen: _Seen) -> None:
                 fields = line.split()
                 address, _, port = fields[1].partition(":")
                 if fields[3] != state or address in _EVERYWHERE or _LOOPBACK.fullmatch(address):
+                    continue
+                if only is not None and fields[9] not in only:
                     continue
                 seen.block(
                     "UnsupportedResource",

@@ -17,6 +17,7 @@ TABLE = "podferry"
 _DRAIN_SECONDS = 0.2
 _POLL_SECONDS = 0.005
 _IN = "  chain in {\n    type filter hook input priority -400;\n"
+_SYN = "tcp flags & (syn|ack|rst) == syn drop\n"
 _OUT = "  chain out {\n    type filter hook output priority -400;\n"
 
 
@@ -29,18 +30,17 @@ def rules(mode: str) -> str:
 
     `syn` drops new connections only; `full` everything but criu's own packets; `reset` is full, but
     lets resets out, so that peers learn of the end of their connections at once. Loopback stays
-    open: a pod's own processes are frozen together.
+    open but for new connections: a pod's own processes are frozen together, yet the kernel sends
+    their SYN again, and criu cannot dump a connection that nobody accepted.
     """
     head = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
-    if mode == "syn":
-        chains = f"{_IN}    tcp flags & (syn|ack|rst) == syn drop\n  }}\n"
-    else:
-        chains = guard(resets=mode == "reset")
+    chains = f"{_IN}    {_SYN}  }}\n" if mode == "syn" else guard(resets=mode == "reset")
     return f"{head}table inet {TABLE} {{\n{chains}}}\n"
 
 
 def guard(*, resets: bool, refuse: bool = False) -> str:
-    """Two chains that let nothing in or out but loopback, criu's packets and, if wanted, resets.
+    """Two chains that let nothing in or out but criu's packets, resets if wanted, and over loopback
+    all but new connections.
 
     `refuse` answers TCP with a reset instead of silence.
     """
@@ -48,7 +48,7 @@ def guard(*, resets: bool, refuse: bool = False) -> str:
     rst = "    tcp flags & rst == rst accept\n" if resets else ""
     refusal = "    meta l4proto tcp reject with tcp reset\n" if refuse else ""
     return (
-        f'{_IN}    iif "lo" accept\n{mark}{refusal}    drop\n  }}\n'
+        f'{_IN}    iif "lo" {_SYN}    iif "lo" accept\n{mark}{refusal}    drop\n  }}\n'
         f'{_OUT}    oif "lo" accept\n{mark}{rst}    drop\n  }}\n'
     )
 

@@ -25,7 +25,14 @@ from podferry.controller.core import owners, places, restored
 from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, RecordEvent
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
-from podferry.strategies.container import copy_mode, estimate, init_cost, preflight, quota_checks
+from podferry.strategies.container import (
+    companions,
+    copy_mode,
+    estimate,
+    init_cost,
+    preflight,
+    quota_checks,
+)
 from podferry.strategies.container.claim_checks import (
     check_claims,
     check_claims_in_post_copy,
@@ -141,6 +148,9 @@ def _second(view: View) -> Step:
             f"; the node has the image of container {end.container} under no digest, so the target"
             " takes what it has under that name: both must be the same"
         )
+    others = companions.anew(pod, end.container)
+    if others:
+        message += f"; {end.container} travels, {', '.join(others)} of its pod start anew"
     draft.set(Condition.ACCEPTED, True, Reason.CHECKS_PASSED, message)
     draft.progress(Phase.PREPARING, Reason.PREPARING_TARGET, "preparing both nodes")
     event = RecordEvent("Normal", "Accepted", message, end.pod, end.uid)

@@ -9,6 +9,7 @@ from podferry.api.errors import PreconditionError
 from podferry.api.migration import Endpoint, OwnerRef, WorkloadKind
 from podferry.api.reasons import Reason
 from podferry.controller.core.view import View
+from podferry.strategies.container import companions
 from podferry.wire import names
 
 RawPod = dict[str, Any]
@@ -112,7 +113,7 @@ def _owner(pod: RawPod, raw: dict[str, Any] | None) -> OwnerRef | None:
 def _endpoint(pod: RawPod, view: View) -> Endpoint:
     status = pod.get("status") or {}
     node = str((pod.get("spec") or {}).get("nodeName") or "")
-    container = (pod["spec"].get("containers") or [{}])[0].get("name", "")
+    container = companions.moved(pod)
     said: dict[str, Any] = next(
         (x for x in status.get("containerStatuses") or [] if x.get("name") == container), {}
     )
@@ -122,7 +123,7 @@ def _endpoint(pod: RawPod, view: View) -> Endpoint:
         address=known.address if known else "",
         pod=str(pod["metadata"]["name"]),
         uid=str(pod["metadata"]["uid"]),
-        container=str(container),
+        container=container,
         container_id=str(said.get("containerID") or ""),
         pod_ip=str(status.get("podIP") or ""),
         image=str(said.get("imageID") or ""),

@@ -8,6 +8,7 @@ from typing import Any
 
 from podferry.api.migration import Endpoint
 from podferry.controller.core import restored
+from podferry.strategies.container import companions
 from podferry.strategies.container.hook_checks import restore_note
 from podferry.wire import names
 
@@ -60,12 +61,14 @@ def rehearsal(source: RawPod, end: Endpoint, *, uid: str, attempt: int, node: st
     final pod is made from this one.
     """
     metadata = source["metadata"]
+    moved = end.container or companions.moved(source)
     spec = copy.deepcopy(source["spec"])
     restored.pin_image(spec, end.container, end.image)
     kept = {
         key: value
         for key, value in (metadata.get("annotations") or {}).items()
-        if not key.startswith("podferry.dev/") and key not in restored.PER_SANDBOX
+        if key == names.ANNOTATION_RESTART_CONTAINERS
+        or (not key.startswith("podferry.dev/") and key not in restored.PER_SANDBOX)
     }
     spread = _take_spread(spec)
     had = {
@@ -75,7 +78,8 @@ def rehearsal(source: RawPod, end: Endpoint, *, uid: str, attempt: int, node: st
         "annotations": kept,
         "restartPolicy": spec.get("restartPolicy", "Always"),
     }
-    pod = _base(spec, uid=uid, attempt=attempt, role=ROLE_REHEARSAL, node=node)
+    restored.let_companions_begin_late(spec)
+    pod = _base(spec, uid=uid, attempt=attempt, role=ROLE_REHEARSAL, node=node, container=moved)
     pod["metadata"]["namespace"] = metadata["namespace"]
     pod["metadata"]["name"] = rehearsal_name(metadata["name"], uid)
     pod["metadata"]["labels"] = {names.LABEL_MIGRATABLE: "true", REHEARSAL_LABEL: uid}
@@ -88,14 +92,15 @@ def final(proven: RawPod, *, uid: str, attempt: int, node: str) -> RawPod:
     """The bare pod again, under its own name, made from its rehearsal and pinned to the target."""
     had = json.loads(annotation(proven, ANNOTATION_SOURCE))
     spec = copy.deepcopy(proven["spec"])
-    pod = _base(spec, uid=uid, attempt=attempt, role=ROLE_FINAL, node=node)
+    container = annotation(proven, names.ANNOTATION_RESTORE_CONTAINER)
+    pod = _base(spec, uid=uid, attempt=attempt, role=ROLE_FINAL, node=node, container=container)
     pod["metadata"]["namespace"] = proven["metadata"]["namespace"]
     pod["metadata"]["name"] = had["name"]
     pod["metadata"]["labels"] = had["labels"]
     pod["metadata"]["annotations"] = {**had["annotations"], **pod["metadata"]["annotations"]}
     pod["spec"]["restartPolicy"] = had["restartPolicy"]
     _give_spread(pod["spec"], had.get("spread") or {})
-    restored.adapt(pod["spec"], pulled=True)
+    restored.adapt(pod["spec"], container, pulled=True)
     gates = pod["spec"].setdefault("readinessGates", [])
     if not any(gate.get("conditionType") == names.READINESS_GATE for gate in gates):
         gates.append({"conditionType": names.READINESS_GATE})
@@ -121,7 +126,15 @@ def _give_spread(spec: dict[str, Any], taken: dict[str, Any]) -> None:
         spec["topologySpreadConstraints"] = taken["rules"]
 
 
-def _base(spec: dict[str, Any], *, uid: str, attempt: int, role: str, node: str) -> RawPod:
+def beside(pod: RawPod, container: str) -> dict[str, str]:
+    """The annotation that names what starts anew beside `container`; none if that is alone."""
+    others = companions.anew(pod, container)
+    return {names.ANNOTATION_RESTORE_ANEW: ",".join(others)} if others else {}
+
+
+def _base(
+    spec: dict[str, Any], *, uid: str, attempt: int, role: str, node: str, container: str
+) -> RawPod:
     for name in ("nodeName", "ephemeralContainers"):
         spec.pop(name, None)
     pin_to_node(spec, node)
@@ -133,9 +146,10 @@ def _base(spec: dict[str, Any], *, uid: str, attempt: int, role: str, node: str)
             "annotations": {
                 names.ANNOTATION_RESTORE: restore_key(uid, attempt),
                 names.ANNOTATION_RESTORE_ROLE: role,
-                names.ANNOTATION_RESTORE_CONTAINER: spec["containers"][0]["name"],
+                names.ANNOTATION_RESTORE_CONTAINER: container,
                 names.ANNOTATION_MIGRATION: uid,
                 **({names.ANNOTATION_RESTORE_HOOKS: hooks} if hooks else {}),
+                **beside({"spec": spec}, container),
             },
         },
         "spec": spec,

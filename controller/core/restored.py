@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from podferry.strategies.container.finding import is_sidecar
+
 DEFAULT_PERIOD, DEFAULT_FAILURES = 10, 3
 PER_SANDBOX = frozenset(
     {
@@ -26,24 +28,51 @@ PER_SANDBOX = frozenset(
 they would claim the addresses of the source, whose sandbox still stands."""
 
 
-def adapt(spec: dict[str, Any], *, pulled: bool) -> None:
+def adapt(spec: dict[str, Any], moved: str, *, pulled: bool) -> None:
     """Change a pod's spec in place so that kubelet waits for nothing that is over.
 
     Args:
         spec: of a raw pod.
+        moved: name of the container that is restored; the others start for real.
         pulled: the image is on the node because a rehearsal used it. Asking the registry again
             would happen while the workload is frozen, and might bring another image.
     """
     for container in spec.get("containers") or []:
+        if container.get("name") != moved:
+            continue
         readiness, startup = container.get("readinessProbe"), container.get("startupProbe")
         if readiness:
             readiness.pop("initialDelaySeconds", None)
         if startup:
             _begin_at_once(startup)
+    let_companions_begin_late(spec)
     if pulled:
         for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
             if container.get("imagePullPolicy") == "Always":
                 container["imagePullPolicy"] = "IfNotPresent"
+
+
+def let_companions_begin_late(spec: dict[str, Any]) -> None:
+    """Take the startupProbe off native sidecars, in place; their livenessProbe waits as long.
+
+    They begin once the workload was resumed, and kubelet makes no other container of the pod before
+    such a probe has passed: the workload would wait for them, and they for it.
+    """
+    for container in spec.get("initContainers") or []:
+        if not is_sidecar(container):
+            continue
+        startup, liveness = container.pop("startupProbe", None), container.get("livenessProbe")
+        if startup and liveness:
+            wait = int(startup.get("initialDelaySeconds") or 0) + _longest(startup)
+            liveness["initialDelaySeconds"] = max(
+                wait, int(liveness.get("initialDelaySeconds") or 0)
+            )
+
+
+def _longest(probe: dict[str, Any]) -> int:
+    """Seconds until kubelet gives a container up."""
+    period = int(probe.get("periodSeconds") or DEFAULT_PERIOD)
+    return period * int(probe.get("failureThreshold") or DEFAULT_FAILURES)
 
 
 def pin_image(spec: dict[str, Any], container: str, image: str) -> None:

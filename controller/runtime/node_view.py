@@ -7,6 +7,7 @@ from typing import Any
 
 from podferry.api.quantity import parse_bytes
 from podferry.controller.core.view import NodeView
+from podferry.strategies.container.finding import is_sidecar
 
 
 def quantity_bytes(text: str | int | float) -> int:
@@ -26,8 +27,14 @@ def requested_bytes(pod: dict[str, Any]) -> int:
         return quantity_bytes(requests.get("memory", 0))
 
     running = sum(one(container) for container in spec.get("containers") or [])
-    starting = max((one(container) for container in spec.get("initContainers") or []), default=0)
-    return max(running, starting) + quantity_bytes((spec.get("overhead") or {}).get("memory", 0))
+    starting = beside = 0
+    for container in spec.get("initContainers") or []:
+        starting = max(starting, beside + one(container))
+        if is_sidecar(container):
+            beside += one(container)
+    return max(running + beside, starting) + quantity_bytes(
+        (spec.get("overhead") or {}).get("memory", 0)
+    )
 
 
 def requested_by_node(pods: Iterable[dict[str, Any]]) -> dict[str, int]:

@@ -16,7 +16,8 @@ from typing import Any
 from podferry.api.migration import Decision, Migration
 from podferry.api.reasons import TERMINAL, Phase
 from podferry.controller.core import restored
-from podferry.controller.core.pods import ROLE_FINAL, ROLE_REPLACEMENT, pin_to_node
+from podferry.controller.core.pods import ROLE_FINAL, ROLE_REPLACEMENT, beside, pin_to_node
+from podferry.strategies.container import companions
 from podferry.strategies.container.hook_checks import restore_note
 from podferry.wire import names
 
@@ -144,15 +145,16 @@ def patched(pod: dict[str, Any], plan: Plan, token: str) -> dict[str, Any]:
     annotations = new["metadata"].setdefault("annotations", {})
     annotations[names.ANNOTATION_RESTORE] = f"{plan.claim.uid}.{status.attempt}"
     annotations[names.ANNOTATION_RESTORE_ROLE] = plan.role
-    if status.source is not None and status.source.container:
-        annotations[names.ANNOTATION_RESTORE_CONTAINER] = status.source.container
+    moved = (status.source.container if status.source else "") or companions.moved(new)
+    annotations[names.ANNOTATION_RESTORE_CONTAINER] = moved
+    annotations |= beside(new, moved)
     if hooks := restore_note(new["spec"]):
         annotations[names.ANNOTATION_RESTORE_HOOKS] = hooks
     annotations[names.ANNOTATION_CLAIM] = token
     annotations[names.ANNOTATION_MIGRATION] = plan.claim.uid
     pin_to_node(new["spec"], status.target.node)
     # A kept name was rehearsed on this node; a replacement is the first to need the image there.
-    restored.adapt(new["spec"], pulled=plan.role == ROLE_FINAL)
+    restored.adapt(new["spec"], moved, pulled=plan.role == ROLE_FINAL)
     if status.source is not None:
         restored.pin_image(new["spec"], status.source.container, status.source.image)
     gates = new["spec"].setdefault("readinessGates", [])

@@ -16,6 +16,7 @@ from podferry.cli import timeline
 from podferry.controller.runtime.node_view import quantity_bytes
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
+from podferry.strategies.container import companions
 from podferry.strategies.container.estimate import predict
 from podferry.strategies.container.init_cost import lengthen
 
@@ -73,7 +74,10 @@ def _owner(pod: Object) -> OwnerRef | None:
 
 def sizes(pod: Object) -> list[tuple[str, int]]:
     """Return the sizes to look at [bytes], each with what it is."""
-    containers = (pod.get("spec") or {}).get("containers") or []
+    moved = companions.moved(pod)
+    containers = [
+        one for one in (pod.get("spec") or {}).get("containers") or [] if one.get("name") == moved
+    ]
     found: dict[int, str] = {}
     for name, word in (("requests", "memory request"), ("limits", "memory limit")):
         size = sum(

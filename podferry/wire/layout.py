@@ -21,6 +21,8 @@ Rules of the wrapper for a container whose pod carries the restore annotation:
   no attempt folder, action hold -> hold, at most CREATE_HOLD_SECONDS, then exit 1
   action restore, role allowed,
   containerID is this one        -> restore, leave it frozen, exit 0; SPENT exists: exit 1
+Another container of that pod, unless RESUMED names the pod: one that `restore-anew` names is
+created, and its `start` does nothing; every other one is given a program that ends at once.
 Persistent: <state>/blocked/<pod uid>: no container of that pod is created any more. Written before
 a source is frozen, removed by a thaw: kubelet would otherwise restart the killed source beside the
 running target. It goes with the pod's folder.
@@ -29,6 +31,8 @@ appended to the file); <run>/restored/<container id>: `start` answers 0 and does
 <run>/hook/<container id>: {"containerID", "command", "record", "at": seconds since boot}, written
 before restored-<role>.json: the first `exec` of just that command answers 0 and does nothing, notes
 that in target/hook-<role>.json and removes the file (10 min after its writing the command runs);
+<run>/deferred/<container id>: the same, and `start` moves it to <run>/waiting/: {"attempt",
+"podUID"}; the agent starts it once RESUMED of that attempt names that pod;
 <run>/criu/<container id>.conf: criu's options, written anew for each operation.
 """
 
@@ -38,6 +42,9 @@ from podferry.wire import names
 
 RAM = "ram"
 """In the folder of a side: a file system in memory of its own, gone with the attempt."""
+
+DEFERRED, WAITING = "deferred", "waiting"
+"""In the volatile folder: containers whose `start` is to come, or was swallowed."""
 
 
 def attempt_dir(migration: str, attempt: int, *, state: str = names.STATE_DIR) -> str:

@@ -13,6 +13,10 @@ FIELD_MANAGER = "podferry-controller"
 LABEL_MIGRATABLE = "podferry.dev/migratable"
 """Opt-in label, "true" at creation: the webhook then sets the RuntimeClass."""
 
+ANNOTATION_RESTART_CONTAINERS = "podferry.dev/restart-containers"
+"""Of the pod's owner: names, with commas, of containers that hold no progress. They start anew at
+the target of a move."""
+
 EXCLUDE = "podferry.dev/exclude"
 """Annotation of a pod or label of a namespace, "true": it is not moved."""
 
@@ -23,8 +27,11 @@ ANNOTATION_RESTORE_ROLE = "podferry.dev/restore-role"
 """`replacement` (rehearsed, then resumed), `rehearsal` (proof only, never resumed) or `final`
 (the same-named pod that is restored after the commit)."""
 ANNOTATION_RESTORE_CONTAINER = "podferry.dev/restore-container"
-"""On a target pod: name of the container that is restored. Any other one is an init container,
-whose work travels in the files: it ends with success at once and does nothing."""
+"""On a target pod: name of the container that is restored."""
+ANNOTATION_RESTORE_ANEW = "podferry.dev/restore-anew"
+"""On a target pod: names, with commas, of the containers that are created beside it and begin only
+once it was resumed. Any other one is an init container, whose work travels in the files: it ends
+with success at once and does nothing."""
 ANNOTATION_RESTORE_HOOKS = "podferry.dev/restore-hooks"
 """On a target pod: JSON of {container name: command of its postStart exec hook}. The hook ran at
 the source, so kubelet's call of it in the restored container does nothing, once."""
@@ -43,7 +50,7 @@ NODE_FACTS = "podferry-nodes"
 STATE_DIR = "/var/lib/podferry"
 """Persistent on a node: attempts/<uid>.<attempt>/{source,target}/ survive a reboot."""
 RUN_DIR = "/run/podferry"
-"""Volatile on a node: hold/, restored/, hook/ <container id>, sockets, pids."""
+"""Volatile on a node: hold/, restored/, hook/, deferred/ and waiting/ <container id>, sockets."""
 INSTALL_DIR = "/opt/podferry"
 
 AGENT_PORT = 9550

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from podferry.api.reasons import Reason
+from podferry.strategies.container import companions
 from podferry.strategies.container.finding import Finding, RawPod, app_containers, title
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -24,10 +25,19 @@ def check_hooks(pod: RawPod) -> Iterator[Finding]:
 
     A `sleep` is kubelet's own and touches nothing: it only delays the pod's readiness.
     """
+    moved = companions.moved(pod)
     for one in app_containers(pod):
         hook = (one.get("lifecycle") or {}).get("postStart") or {}
         where = f"container {one.get('name')} of {title(pod)}"
         command = _command(hook)
+        if one.get("name") != moved and set(hook) - {"sleep"}:
+            yield Finding(
+                Reason.LIFECYCLE_HOOK,
+                f"{where} has a postStart hook and starts anew at the target, where kubelet would"
+                " run the hook before the container begins; do its work in the container's own"
+                " start",
+            )
+            continue
         if not command:
             kinds = [kind for kind in hook if kind != "sleep"]
             if kinds:

@@ -13,7 +13,7 @@ from typing import Any
 from podferry.api.quantity import parse_bytes
 from podferry.api.reasons import Reason
 from podferry.controller.core.view import NodeView
-from podferry.strategies.container.finding import MIB, Finding, RawPod, title
+from podferry.strategies.container.finding import MIB, Finding, RawPod, app_containers, title
 
 ARCHITECTURE = "kubernetes.io/arch"
 _SELF_SAID = ("node.kubernetes.io/unschedulable", "node.kubernetes.io/not-ready",
@@ -85,7 +85,7 @@ def headroom_bytes(node: NodeView) -> int:
 def requested_bytes(pod: RawPod) -> int:
     """Return the memory that the pod's containers request [bytes]."""
     total = 0
-    for container in (pod.get("spec") or {}).get("containers") or []:
+    for container in app_containers(pod):
         requests = (container.get("resources") or {}).get("requests") or {}
         total += parse_bytes(requests.get("memory", 0))
     return total

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from podferry.api.reasons import Reason
+from podferry.strategies.container import companions
 from podferry.strategies.container.finding import (
     Finding,
     RawPod,
-    app_containers,
     is_sidecar,
     title,
 )
@@ -148,15 +148,7 @@ def _running(pod: RawPod) -> Iterator[Finding]:
 
 def _containers(pod: RawPod) -> Iterator[Finding]:
     spec = pod.get("spec") or {}
-    running = [str(one.get("name")) for one in app_containers(pod)]
-    running += [str(one.get("name")) for one in spec.get("ephemeralContainers") or []]
-    if len(running) > 1:
-        yield Finding(
-            Reason.SEVERAL_CONTAINERS,
-            f"{title(pod)} has {len(running)} containers ({', '.join(running[:5])}; sidecars and"
-            " debug containers count); moving one with its memory while the others start anew is"
-            " not built: put the others in a pod of their own",
-        )
+    yield from companions.check(pod)
     for one in spec.get("initContainers") or []:
         powers = [] if is_sidecar(one) else _powers(one)
         if powers:
@@ -166,6 +158,12 @@ def _containers(pod: RawPod) -> Iterator[Finding]:
                 " set in the kernel or the network of its pod does not travel, and it does not run"
                 " again at the target; take that away, or do its work in the container's own start",
             )
+
+
+def _moved(pod: RawPod) -> list[dict[str, Any]]:
+    """What travels. Of what starts anew, terminals and devices are kubelet's as at any start."""
+    name = companions.moved(pod)
+    return [one for one in (pod.get("spec") or {}).get("containers") or [] if one["name"] == name]
 
 
 def _powers(container: dict[str, Any]) -> list[str]:
@@ -225,7 +223,7 @@ def _volumes(pod: RawPod) -> Iterator[Finding]:
 
 
 def _terminal(pod: RawPod) -> Iterator[Finding]:
-    for one in app_containers(pod):
+    for one in _moved(pod):
         asked = [field for field in ("tty", "stdin") if one.get(field)]
         if asked:
             yield Finding(
@@ -236,7 +234,7 @@ def _terminal(pod: RawPod) -> Iterator[Finding]:
 
 
 def _devices(pod: RawPod) -> Iterator[Finding]:
-    for one in app_containers(pod):
+    for one in _moved(pod):
         devices = [str(item.get("name")) for item in one.get("volumeDevices") or []]
         devices += _extended_resources(one)
         if devices:

@@ -12,7 +12,7 @@ from typing import Any
 
 from podferry.api.quantity import parse_amount
 from podferry.api.reasons import Reason
-from podferry.strategies.container.finding import Finding, RawPod, title
+from podferry.strategies.container.finding import Finding, RawPod, is_sidecar, title
 
 _PODS = ("pods", "count/pods")
 _PLAIN = ("cpu", "memory", "ephemeral-storage")
@@ -56,8 +56,12 @@ def _needs(pod: RawPod, resource: str) -> Decimal:
         return Decimal(0)
     spec = pod.get("spec") or {}
     running = sum((_of(one, kind, name) for one in spec.get("containers") or []), Decimal(0))
-    starting = [_of(one, kind, name) for one in spec.get("initContainers") or []]
-    return max([running, *starting]) + _amount((spec.get("overhead") or {}).get(name))
+    starting = beside = Decimal(0)
+    for one in spec.get("initContainers") or []:
+        starting = max(starting, beside + _of(one, kind, name))
+        if is_sidecar(one):
+            beside += _of(one, kind, name)
+    return max(running + beside, starting) + _amount((spec.get("overhead") or {}).get(name))
 
 
 def _of(container: dict[str, Any], kind: str, name: str) -> Decimal:

@@ -27,14 +27,23 @@ def pod_spec(mb: int, **more: Any) -> dict[str, Any]:
     return {"terminationGracePeriodSeconds": 1, "containers": [container], **more}
 
 
-def workload(kind: str, name: str, *, mb: int = 32, opt_in: bool = True, **more: Any) -> str:
-    """A manifest as JSON; `more` goes into the pod's spec."""
+def workload(
+    kind: str,
+    name: str,
+    *,
+    mb: int = 32,
+    opt_in: bool = True,
+    annotations: dict[str, str] | None = None,
+    **more: Any,
+) -> str:
+    """A manifest as JSON; `annotations` are the pod's, `more` goes into its spec."""
     labels = {"app": name, **(MIGRATABLE if opt_in else {})}
+    meta: dict[str, Any] = {"labels": labels, "annotations": annotations or {}}
     spec = pod_spec(mb, **more)
     if kind == "Pod":
         raw: dict[str, Any] = {"apiVersion": "v1", "spec": spec}
-        return json.dumps({**raw, "kind": kind, "metadata": {"name": name, "labels": labels}})
-    template = {"metadata": {"labels": labels}, "spec": spec}
+        return json.dumps({**raw, "kind": kind, "metadata": {"name": name, **meta}})
+    template = {"metadata": meta, "spec": spec}
     outer: dict[str, Any] = {"template": template}
     if kind == "Job":
         spec["restartPolicy"] = "Never"

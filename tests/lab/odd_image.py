@@ -1,6 +1,7 @@
 """An image with what the plain workload lacks: files to change, a program that CRIU cannot dump.
 
-`/counter` is the lab's own workload; `/holder`, `/family`, `/writer` and `/step` are in `src`.
+`/counter` is the lab's own workload; `/holder`, `/family`, `/writer`, `/beside` and `/step` are in
+`src`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _SOURCES = {
     "holder": Path(__file__).parent / "src" / "holder.c",
     "family": Path(__file__).parent / "src" / "family.c",
     "writer": Path(__file__).parent / "src" / "writer.c",
+    "beside": Path(__file__).parent / "src" / "beside.c",
     "step": Path(__file__).parent / "src" / "step.c",
 }
 

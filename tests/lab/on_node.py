@@ -96,6 +96,7 @@ def left_over(cluster: Cluster, node: str, migration: dict[str, Any], pod_uid: s
         f"ls -d /var/lib/podferry/attempts/{uid}.1/*/ram 2>/dev/null;"
         f" grep -F /attempts/{uid}.1/ /proc/mounts;"
         f" ls /var/lib/podferry/blocked 2>/dev/null | grep {pod_uid}; ls /run/podferry/hold;"
+        " find /run/podferry/waiting /run/podferry/deferred -type f 2>/dev/null;"
         " pgrep -a criu;"
         " for n in /run/netns/* /var/run/netns/*; do [ -e $n ] || continue;"
         "   nsenter --net=$n nft list tables 2>/dev/null | grep -E 'podferry|CRIU'; done;"

@@ -14,7 +14,7 @@ from tests.lab.tenants import CONTROLLER, EVERYTHING, Tenant, tenant
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 OURS = ("restore", "restore-role", "claim", "source", "migration", "detached-labels")
-THEIRS = ("exclude", "strategy", "max-freeze-seconds")
+THEIRS = ("exclude", "strategy", "max-freeze-seconds", "restart-containers")
 REFUSED = "may be changed by podferry's controller only"
 
 

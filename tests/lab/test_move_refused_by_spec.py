@@ -25,6 +25,7 @@ OTHER_APP = {"name": "other", "image": "registry.lab/app:1"}
 RUNNING = {"name": "app", "ready": True, "restartCount": 0, "image": "", "imageID": "",
            "containerID": "containerd://" + "0" * 64, "state": {"running": {}}}  # fmt: skip
 WAITING = {**RUNNING, "ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+RESTART = "podferry.dev/restart-containers"
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
 
@@ -70,10 +71,12 @@ CASES = (
          spec=volume(ephemeral={"volumeClaimTemplate": {"spec": CLAIM}})),
     Case("nfs", "UnsupportedResource", "supported: configMap",
          spec=volume(nfs={"server": "10.0.0.1", "path": "/x"})),
-    Case("two-containers", "SeveralContainers", "in a pod of their own",
+    Case("two-containers", "SeveralContainers", 'restart-containers: "other"',
          spec={"containers": [APP, OTHER_APP]}),
-    Case("sidecar", "SeveralContainers", "sidecars",
-         spec={"initContainers": [{**OTHER_APP, "restartPolicy": "Always"}]}),
+    Case("all-declared", "SeveralContainers", "nothing is left to move",
+         spec={"containers": [APP, OTHER_APP]}, annotations={RESTART: "app, other"}),
+    Case("none-of-that-name", "SeveralContainers", "names third, which is none of its containers",
+         spec={"containers": [APP, OTHER_APP]}, annotations={RESTART: "third,other"}),
     Case("init", "InitContainers", "in the container's own start",
          spec={"initContainers": [{**OTHER_APP, "securityContext": {"privileged": True}}]}),
     Case("hook", "LifecycleHook", "in the container's own start",

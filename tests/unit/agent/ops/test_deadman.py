@@ -135,3 +135,26 @@ def test_a_source_that_is_gone_ends_it_without_an_error(source: Source) -> None:
     source.group.rmdir()
     source.arm(0)
     assert source.rc() == "0"
+
+
+def test_what_was_frozen_beside_it_wakes_too_also_where_the_workload_is_gone(
+    source: Source, tmp_path: Path
+) -> None:
+    beside, hold = tmp_path / "beside", tmp_path / "hold-beside"
+    beside.mkdir()
+    hold.touch()
+    (beside / "freezer.state").write_text("FROZEN\n")
+    for file in source.group.iterdir():
+        file.unlink()
+    source.group.rmdir()
+    deadman.arm(
+        HOST,
+        str(source.folder),
+        Cgroup(source.group, v2=False),
+        0,
+        str(source.hold),
+        beside=[(Cgroup(beside, v2=False), str(hold))],
+    )
+    assert source.rc() == "0"
+    assert (beside / "freezer.state").read_text().strip() == "THAWED"
+    assert not hold.exists()

@@ -15,6 +15,7 @@ delete table inet podferry
 table inet podferry {
   chain in {
     type filter hook input priority -400;
+    iif "lo" tcp flags & (syn|ack|rst) == syn drop
     iif "lo" accept
     meta mark 0xc114 accept
     drop

@@ -20,7 +20,7 @@ def spec(**container: Any) -> dict[str, Any]:
 
 def adapted(*, pulled: bool = False, **container: Any) -> dict[str, Any]:
     raw = spec(**copy.deepcopy(container))
-    restored.adapt(raw, pulled=pulled)
+    restored.adapt(raw, "app", pulled=pulled)
     found: dict[str, Any] = raw["containers"][0]
     return found
 

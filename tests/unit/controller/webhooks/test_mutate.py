@@ -48,6 +48,7 @@ def test_the_replacement_of_a_detached_source_is_claimed_for_the_target_node() -
             "value": {
                 "podferry.dev/restore": "mig-1.1",
                 "podferry.dev/restore-role": "replacement",
+                "podferry.dev/restore-container": "web",
                 "podferry.dev/claim": "token-1",
                 "podferry.dev/migration": "mig-1",
             },

@@ -53,14 +53,11 @@ CASES: dict[str, tuple[dict[str, Any], Reason, list[str]]] = {
         R.NOT_RUNNING, ["container app", "waiting (CrashLoopBackOff)"],
     ),
     "two containers": (
-        pod(containers=[APP, {"name": "log"}]), R.SEVERAL_CONTAINERS, ["2 containers (app, log"],
-    ),
-    "sidecar": (
-        pod(initContainers=[{"name": "proxy", "restartPolicy": "Always"}]),
-        R.SEVERAL_CONTAINERS, ["2 containers (app, proxy", "sidecars"],
+        pod(containers=[APP, {"name": "log"}]), R.SEVERAL_CONTAINERS,
+        ["2 of them", "(app, log)", 'podferry.dev/restart-containers: "log"', "template"],
     ),
     "debug container": (
-        pod(ephemeralContainers=[{"name": "sh"}]), R.SEVERAL_CONTAINERS, ["app, sh", "debug"],
+        pod(ephemeralContainers=[{"name": "sh"}]), R.SEVERAL_CONTAINERS, ["debug", "sh"],
     ),
     "init container": (
         pod(initContainers=[{"name": "net", "securityContext": {"capabilities": {
