@@ -168,6 +168,10 @@ def tables() -> dict[str, str]:
             (("cell", told("cell")), RUNS, FAILING, MOVES, FREEZE, LOST),
             rows(sensitivity, "strategy", "steps instead of lines between samples"),
         ),
+        "watched": table(
+            (POLICY, NODES, RUNS, SEEDS, MOVES, FREEZE),
+            rows(sensitivity, "nobody is killed, as in the seed's simulator"),
+        ),
         "transfer": table(
             (("trace", told("group")), POLICY, NODES, RUNS, FAILING, SEEDS, *COST),
             rows("transfer"),

@@ -112,6 +112,7 @@ SETTINGS: dict[str, Setting] = {
     "eviction": Setting(100 * 2.0**20, _some, "kubelet's threshold for memory.available [bytes]"),
     "reserved": Setting(0.0, _some, "kube-reserved and system-reserved [bytes]"),
     "requests": Setting(1.0, _factor, "honoured, or the factor on the trace's requests"),
+    "kills": Setting(True, _flag, "false: kubelet and kernel only watch, as in the 2022 simulator"),
     "spread": Setting(True, _flag, "the scheduler prefers the node with the least requested"),
     "strategy": Setting("container", _word(*Strategy), "how a pod is moved"),
     "speed": Setting(1.8, _number(0, 1000, "s/GiB"), "of a move, median [s/GiB]"),
@@ -188,6 +189,7 @@ def cluster(values: Values) -> Cluster:
         reserved=values["reserved"],
         request_factor=values["requests"],
         spread=values["spread"],
+        kills=values["kills"],
     )
 
 
