@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -207,3 +209,20 @@ def test_a_policy_may_be_a_file_or_one_of_the_known() -> None:
         (row,) = csv.DictReader(io.StringIO(done.stdout))
         assert row["policy"] == policy
         assert row["migrations"] == "2.0"
+
+
+def test_an_installation_without_numpy_says_so_and_everything_before_that_works(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import sys; sys.modules['numpy'] = None; from podferry.cli.main import main; "
+        "sys.argv[1:] = ['simulate', '--trace', 'small.csv']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "Error: the simulator needs numpy, which is not installed: "
+        "pip install 'podferry[simulator]'"
+    )
