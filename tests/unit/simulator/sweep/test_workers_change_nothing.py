@@ -65,7 +65,7 @@ def test_a_sweep_that_ctrl_c_ended_goes_on_where_it_was(tmp_path: Path) -> None:
     while process.poll() is None and not (runs.exists() and runs.read_bytes().count(b"\n") > 40):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    output, said = process.communicate(timeout=120)
+    output, said = process.communicate(timeout=250)
     assert process.returncode == 130, said
     assert "are done, kept in s.runs.csv" in said
     assert "Traceback" not in said
