@@ -2,7 +2,9 @@
 
 Owns the bootstrap. `scale` copies of the original's arrivals lie over each other, so the gaps
 between the arrivals of one copy, and the number of pods that are there at the start, stay as they
-were; which pod comes is drawn anew each time. It changes no curve.
+were; which pod comes is drawn anew each time. Pods that were there when the recording began were not
+seen to grow: they are drawn for the start only, else they would come with all their memory at once.
+It changes no curve.
 """
 
 from __future__ import annotations
@@ -22,8 +24,14 @@ def resample(trace: Trace, scale: int, seed: int) -> Trace:
         seed: the same seed draws the same pods.
     """
     draw = random.Random(f"resample {seed}")  # noqa: S311 a simulation, no secret
+    there = [pod for pod in trace.pods if pod.arrival == 0]
+    came = [pod for pod in trace.pods if pod.arrival > 0]
     pods = [
-        replace(draw.choice(trace.pods), name=f"{copy}-{at}", arrival=original.arrival)
+        replace(
+            draw.choice(came if original.arrival > 0 else there),
+            name=f"{copy}-{at}",
+            arrival=original.arrival,
+        )
         for copy in range(scale)
         for at, original in enumerate(trace.pods)
     ]

@@ -27,3 +27,11 @@ def test_a_seed_always_draws_the_same() -> None:
     original = traces.load("o10n")
     assert traces.resample(original, 1, 5) == traces.resample(original, 1, 5)
     assert traces.resample(original, 1, 5) != traces.resample(original, 1, 6)
+
+
+def test_pods_that_were_there_at_the_start_are_drawn_for_the_start_only() -> None:
+    original = traces.load("o10n")
+    there = {pod.memory for pod in original.pods if pod.arrival == 0}
+    came = {pod.memory for pod in original.pods if pod.arrival > 0}
+    for pod in traces.resample(original, 4, 3).pods:
+        assert pod.memory in (came if pod.arrival > 0 else there)
