@@ -20,8 +20,8 @@ from podferry.simulator.traces import o10n
 PolicyMapping = Mapping[str, Any]
 _PACKAGE = Path(__file__).resolve().parents[1]
 _POLICIES = _PACKAGE.parent / "policies"
-_NO_EFFECT = ("report", "statistics", "sweep", "traces")
-"""Parts of the simulator that no run's outcome depends on, given the trace."""
+_NO_EFFECT = ("report", "statistics")
+"""Parts of the simulator that no run's outcome depends on."""
 
 
 @dataclass(frozen=True, slots=True)

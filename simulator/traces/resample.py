@@ -2,9 +2,9 @@
 
 Owns the bootstrap. `scale` copies of the original's arrivals lie over each other, so the gaps
 between the arrivals of one copy, and the number of pods that are there at the start, stay as they
-were; which pod comes is drawn anew each time. Pods that were there when the recording began were not
-seen to grow: they are drawn for the start only, else they would come with all their memory at once.
-It changes no curve.
+were; which pod comes is drawn anew each time. Pods that were there when the recording began were
+not seen to grow: they are drawn for the start only, else they would come with all their memory at
+once. It changes no curve.
 """
 
 from __future__ import annotations
