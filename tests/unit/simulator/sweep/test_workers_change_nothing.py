@@ -87,6 +87,8 @@ policies:
     detector: {name: oracle, args: {horizon: 300}}
     victim: {name: oracle}
     target: {name: least-used, args: {freePercent: 5}}
-grids: [{name: best, grid: {policy: [best]}}]
+grids:
+  - name: best
+    grid: {policy: [best], policy.detector: [{name: oracle}, {name: threshold}]}
 """)
     assert "best,trace.csv" in told(tmp_path)
