@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from podferry.controller.core.advance import advance
 from podferry.controller.core.view import Limits
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.certificates import CertificateFiles
+from podferry.controller.runtime.ending import Ending, frozen
 from podferry.controller.runtime.executor import Executor
 from podferry.controller.runtime.expirer import Expirer
 from podferry.controller.runtime.facts_publisher import FactsPublisher
@@ -96,7 +96,7 @@ def run_controller(argv: list[str]) -> int:
     options = parser().parse_args(argv)
     configure_logs(options.log_level)
     try:
-        asyncio.run(_until_signal(serve(options)))
+        asyncio.run(_until_signal(options))
     except LeadershipLost as error:
         _log.error("ending, the next start campaigns again", why=str(error))
         return 1
@@ -121,23 +121,28 @@ def configure_logs(level: str) -> None:
     )
 
 
-async def _until_signal(work: Awaitable[None]) -> None:
-    """Run until the work ends or SIGTERM or SIGINT cancels it."""
-    task = asyncio.ensure_future(work)
+async def _until_signal(options: argparse.Namespace) -> None:
+    """Serve until SIGTERM, which ends it in order, or SIGINT, which cancels it."""
+    ending = Ending()
+    task = asyncio.ensure_future(serve(options, ending))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
+    loop.add_signal_handler(signal.SIGTERM, ending.tell)
+    loop.add_signal_handler(signal.SIGINT, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
 
 
-async def serve(options: argparse.Namespace) -> None:
+async def serve(options: argparse.Namespace, ending: Ending) -> None:
     """Serve webhook and health, and lead when it is our turn. Raises LeadershipLost."""
     clock = SystemClock(monotonic=asyncio.get_running_loop().time)
     rng = random.Random()  # noqa: S311 - jitter, not secrets
     metrics = Metrics()
     not_ready = ["certificates are being made"]
-    health = HealthServer(metrics, ready=lambda: not_ready[0], port=options.metrics_port)
+    health = HealthServer(
+        metrics,
+        ready=lambda: "this replica is ending" if ending.told else not_ready[0],
+        port=options.metrics_port,
+    )
     await health.start()
     async with await ApiClient.connect(kubeconfig=options.kubeconfig) as client:
         keeper = CertificateKeeper(client, options.namespace, service=options.service, clock=clock)
@@ -168,7 +173,12 @@ async def serve(options: argparse.Namespace) -> None:
         )
         keeping = asyncio.create_task(files.keep(on_renewal=agents.reload))
         try:
-            await elector.run(lambda: _lead(client, agents, elector, options, clock, rng, metrics))
+            campaign = asyncio.ensure_future(
+                elector.run(
+                    lambda: _lead(client, agents, elector, options, clock, rng, metrics, ending)
+                )
+            )
+            await ending.end_in_order(campaign)
         finally:
             keeping.cancel()
             await asyncio.wait([keeping])
@@ -207,6 +217,7 @@ async def _lead(
     clock: SystemClock,
     rng: random.Random,
     metrics: Metrics,
+    ending: Ending,
 ) -> None:
     """Do the leader's work until cancelled. Raises LeadershipLost."""
     observations = Observations(clock)
@@ -233,6 +244,7 @@ async def _lead(
         clock=clock,
         parse=serde.parse_migration,
         limits=Limits(options.moves_out_per_node, options.moves_in_per_node),
+        ending=lambda: ending.told,
     )
     reconciler = Reconciler(
         client,
@@ -255,6 +267,7 @@ async def _lead(
         keep=options.keep_finished,
     )
     metrics.leader.set(1)
+    ending.lead(lambda: frozen(loop.stores.migrations.list(), serde.parse_migration))
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(observer.run())
