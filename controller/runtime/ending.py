@@ -32,11 +32,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Ending:
-    """Whether this replica was told to end, and what it has to see through before. One event loop."""
+    """Whether this replica was told to end, and what it sees through before. One event loop."""
 
     def __init__(self) -> None:
         self._told = asyncio.Event()
-        self._frozen: Callable[[], int] = lambda: 0
+        self._frozen: Callable[[], int] | None = None
+        self.serving = False
+        """Whether there is anything to end in order."""
 
     @property
     def told(self) -> bool:
@@ -56,26 +58,30 @@ class Ending:
 
         Raises: what ended the campaign, unless it was told to end.
         """
-        told = asyncio.ensure_future(self._told.wait())
+        told = asyncio.create_task(self._wait_told())
         try:
             await asyncio.wait([told, campaign], return_when=asyncio.FIRST_COMPLETED)
-            if not campaign.done():
-                began = asyncio.get_running_loop().time()
-                await self._calm(campaign)
-                campaign.cancel()
-                await asyncio.wait([campaign])
-                _log.info("stepped down", seconds=_since(began))
-                await asyncio.sleep(max(0.0, LINGER_SECONDS - _since(began)))
+            if campaign.done():
+                campaign.result()
+                return
+            began = asyncio.get_running_loop().time()
+            if self._frozen is not None:
+                await self._calm(campaign, self._frozen)
+            await _cancelled(campaign)
+            _log.info("stepped down", seconds=_since(began))
+            await asyncio.sleep(max(0.0, LINGER_SECONDS - _since(began)))
         finally:
             told.cancel()
-        with suppress(asyncio.CancelledError):
-            campaign.result()
+            await _cancelled(campaign)
 
-    async def _calm(self, campaign: asyncio.Future[None]) -> None:
+    async def _wait_told(self) -> None:
+        await self._told.wait()
+
+    async def _calm(self, campaign: asyncio.Future[None], frozen: Callable[[], int]) -> None:
         """Wait until nothing is frozen, the campaign is lost, or it took too long."""
         began = asyncio.get_running_loop().time()
-        await asyncio.wait([campaign], timeout=SETTLE_SECONDS if self._frozen() else 0.0)
-        while not campaign.done() and (left := self._frozen()):
+        await asyncio.wait([campaign], timeout=SETTLE_SECONDS)
+        while not campaign.done() and (left := frozen()):
             if _since(began) > STEP_DOWN_SECONDS:
                 _log.warning("stepping down in the middle of a move", frozen=left)
                 return
@@ -89,6 +95,12 @@ def frozen(raw: Iterable[Object], parse: Callable[[Object], Migration]) -> int:
         with suppress(PodferryError):
             count += upgrades.in_the_middle(parse(one))
     return count
+
+
+async def _cancelled(campaign: asyncio.Future[None]) -> None:
+    """End it; the leader gives its Lease back meanwhile."""
+    campaign.cancel()
+    await asyncio.wait([campaign])
 
 
 def _since(began: float) -> float:

@@ -126,7 +126,9 @@ async def _until_signal(options: argparse.Namespace) -> None:
     ending = Ending()
     task = asyncio.ensure_future(serve(options, ending))
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, ending.tell)
+    loop.add_signal_handler(
+        signal.SIGTERM, lambda: ending.tell() if ending.serving else task.cancel()
+    )
     loop.add_signal_handler(signal.SIGINT, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
@@ -156,29 +158,18 @@ async def serve(options: argparse.Namespace, ending: Ending) -> None:
             key_file=files.controller_key,
             clock=clock,
         )
-        webhook = _webhook(client, options, clock, metrics, files)
+        webhook = _webhook(client, options, clock, metrics, files, ending)
         await webhook.start()
         not_ready[0] = ""
         _log.info("serving", webhook_port=webhook.port, metrics_port=health.port)
-        elector = LeaderElector(
-            client,
-            options.namespace,
-            LEASE,
-            options.identity,
-            clock=clock,
-            rng=rng,
-            lease_duration=LEASE_SECONDS,
-            renew_deadline=RENEW_SECONDS,
-            retry_period=RETRY_SECONDS,
-        )
+        elector = _elector(client, options, clock, rng)
         keeping = asyncio.create_task(files.keep(on_renewal=agents.reload))
+        ending.serving = True
         try:
-            campaign = asyncio.ensure_future(
-                elector.run(
-                    lambda: _lead(client, agents, elector, options, clock, rng, metrics, ending)
-                )
+            lead = elector.run(
+                lambda: _lead(client, agents, elector, options, clock, rng, metrics, ending)
             )
-            await ending.end_in_order(campaign)
+            await ending.end_in_order(asyncio.ensure_future(lead))
         finally:
             keeping.cancel()
             await asyncio.wait([keeping])
@@ -187,12 +178,29 @@ async def serve(options: argparse.Namespace, ending: Ending) -> None:
             await health.stop()
 
 
+def _elector(
+    client: ApiClient, options: argparse.Namespace, clock: SystemClock, rng: random.Random
+) -> LeaderElector:
+    return LeaderElector(
+        client,
+        options.namespace,
+        LEASE,
+        options.identity,
+        clock=clock,
+        rng=rng,
+        lease_duration=LEASE_SECONDS,
+        renew_deadline=RENEW_SECONDS,
+        retry_period=RETRY_SECONDS,
+    )
+
+
 def _webhook(
     client: ApiClient,
     options: argparse.Namespace,
     clock: SystemClock,
     metrics: Metrics,
     files: CertificateFiles,
+    ending: Ending,
 ) -> AdmissionServer:
     handler = PodWebhook(
         client,
@@ -202,7 +210,10 @@ def _webhook(
         count=lambda verdict: metrics.admissions.labels(verdict).inc(),
     )
     server = AdmissionServer(
-        cert_file=files.webhook_cert, key_file=files.webhook_key, port=options.webhook_port
+        cert_file=files.webhook_cert,
+        key_file=files.webhook_key,
+        port=options.webhook_port,
+        ending=lambda: ending.told,
     )
     server.register("/mutate-pods", handler.mutate_pod)
     server.register("/guard-pods", handler.guard_pod)

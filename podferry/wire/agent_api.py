@@ -10,9 +10,9 @@ POST /v1/probe   {"podUID", "container", "containerID"} -> Probe      controller
 GET  /v1/node                                      -> Node facts      controller
 Errors: {"reason", "message"} with 400, 403, 404, 409 or 500.
 
-Node facts: node, bootID, agentVersion, protocol, protocolOldest, draining, criuVersion, runcVersion,
-containerdVersion, kernel, cgroup ("v1"|"v2"), cpuFeatures [..], softDirty, userfaultfd,
-timeNamespaces, criuTLS, freezeInRestore, handlerInstalled, pagePorts, problems [..].
+Node facts: node, bootID, agentVersion, protocol, protocolOldest, draining, criuVersion,
+runcVersion, containerdVersion, kernel, cgroup ("v1"|"v2"), cpuFeatures [..], softDirty,
+userfaultfd, timeNamespaces, criuTLS, freezeInRestore, handlerInstalled, pagePorts, problems [..].
 The facts of every side have agentVersion, protocol, protocolOldest and draining too.
 Probe: ok, blockers [{"reason", "message"}], residentBytes, shmemBytes, fileBytes (writable
 layer, emptyDirs and /dev/shm), tcpConnections, processes, cgroup, openFiles.
