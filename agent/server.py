@@ -169,6 +169,8 @@ class _Routes:
         if side.order.attempt < self._engine.highest(side.order.migration):
             raise Refused("OlderAttempt", f"attempt {side.order.attempt} is over")
         read = self._services.upload(side, kind, name)
+        if name not in (transfer.EXPECT, transfer.MANIFEST):
+            await self._engine.before(Role.TARGET, kind)
         await transfer.receive(request.content, kind, read)
         return web.json_response({})
 
