@@ -51,6 +51,10 @@ class Nothing:
 class Services:
     def __init__(self) -> None:
         self.seals: dict[str, str] = {}
+        self.draining = False
+
+    def build(self) -> dict[str, Any]:
+        return {"protocol": 7, "draining": self.draining}
 
     async def probe(self, body: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, **body}
