@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.lab import releases
 from tests.lab.cluster import Cluster
 from tests.lab.moves import Moves
-from tests.lab.upgrading import Pair, during, pair, pods_all_through
+from tests.lab.upgrading import Pair, commands_of_the_how_to, during, pair, pods_all_through
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -39,7 +40,14 @@ def test_a_move_whose_files_are_on_the_way_is_not_lost_and_pods_start_all_throug
     assert requests.accepted > 0
     assert moves.get("migration", "old")["status"] == old, "a Migration of before lost something"
     assert before["metadata"]["name"] == moves.pod("earlier")["metadata"]["name"]
-    assert both.installed.version == releases.LATER
+    said = [moves.cluster.kubectl(*argv) for argv in commands_of_the_how_to()]
+    assert len(said) == 6
+    assert said[0] == both.installed.version == releases.LATER
+    refused = subprocess.run(
+        releases.this().command(moves.cluster), capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert f"the cluster has podferry {releases.LATER}" in refused.stderr
 
 
 @pytest.mark.lab

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 from tests.lab.cluster import Cluster
 from tests.lab.moves import Moves, why, workload
-from tests.lab.releases import Release
+from tests.lab.releases import ROOT, Release
 from tests.lab.world import moments
 
 SYSTEM = ("-n", "podferry-system")
@@ -107,3 +108,10 @@ def pair(cluster: Cluster, this: Release, later: Release) -> Iterator[Pair]:
     finally:
         if found.installed is not this:
             finish(found.begin(cluster))
+
+
+def commands_of_the_how_to() -> list[list[str]]:
+    """Arguments of each kubectl line of docs/how-to/upgrade.md."""
+    page = ROOT / "docs" / "how-to" / "upgrade.md"
+    lines = [line.strip() for line in page.read_text().splitlines() if line.startswith("    ")]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("kubectl ")]
