@@ -1,7 +1,8 @@
 """Makes a moment of a move last, so that a test can kill something in it. Off unless asked for.
 
-Owns: waiting before a stage while a file `<folder>/<role>.<stage>` exists. Never does: anything in
-a cluster whose agents were started without `--breakpoints`.
+Owns: waiting before a stage while a file `<folder>/<role>.<stage>` exists, and before a stream of a
+kind is read (`target.<kind>`: the source is frozen then). Never does: anything in a cluster whose
+agents were started without `--breakpoints`.
 """
 
 from __future__ import annotations

@@ -93,7 +93,8 @@ class Engine:
     ) -> None:
         self._store = store
         self._handlers = handlers
-        self._before = before
+        self.before = before
+        """Waits where a test wants a moment to last."""
         self._sides: dict[Key, Side] = {}
 
     def start(self) -> None:
@@ -194,7 +195,7 @@ class Engine:
         role = side.order.role
         with metrics.stage_seconds.labels(role.value, stage).time():
             try:
-                await self._before(role, stage)
+                await self.before(role, stage)
                 await self._handlers[role].reach(side, stage, previous)
                 error = None
             except AgentError as problem:

@@ -23,6 +23,7 @@ from aiohttp import web
 from podferry.agent import (
     breakpoints,
     containers,
+    draining,
     janitor,
     metrics,
     node_facts,
@@ -39,7 +40,7 @@ from podferry.agent.source import Source
 from podferry.agent.store import Store
 from podferry.agent.target import Target
 from podferry.wire import names
-from podferry.wire.stages import Order, Progress, Role
+from podferry.wire.stages import Order, Role
 
 log = structlog.get_logger("podferry.agent")
 
@@ -51,6 +52,7 @@ class Services:
         self._node = node
         self._node_name = node_name
         self._target = target
+        self.draining = False
 
     async def probe(self, body: dict[str, Any]) -> dict[str, Any]:
         """Probe one container; nothing is changed."""
@@ -67,7 +69,12 @@ class Services:
 
     async def node(self) -> dict[str, Any]:
         """Node facts."""
-        return await asyncio.to_thread(node_facts.collect, self._node, self._node_name)
+        facts = await asyncio.to_thread(node_facts.collect, self._node, self._node_name)
+        return {**facts, "draining": self.draining}
+
+    def build(self) -> dict[str, Any]:
+        """What this agent speaks, and whether it drains."""
+        return {**node_facts.BUILD, "draining": self.draining}
 
     def remember_seal(self, order: Order, key: str) -> None:
         """Keep the key of an attempt's seal."""
@@ -171,7 +178,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     engine.start()
     orders = web.AppRunner(server.application(engine, parts.services), access_log=None)
     plain = web.AppRunner(
-        metrics.application(lambda: "stopping" if stop.is_set() else ""), access_log=None
+        metrics.application(lambda: "draining" if stop.is_set() else ""), access_log=None
     )
     await orders.setup()
     await plain.setup()
@@ -187,17 +194,14 @@ async def _serve(arguments: argparse.Namespace) -> None:
         ]
         log.info("serving", node=arguments.node_name, bind=arguments.bind, port=arguments.port)
         await stop.wait()
-        log.info("draining", working=sum(_works(side) for side in engine.sides()))
+        parts.services.draining = True
+        await draining.finished(engine.sides)
         for keeper in keepers:
             keeper.cancel()
         await engine.stop()
     finally:
         await orders.cleanup()
         await plain.cleanup()
-
-
-def _works(side: Side) -> bool:
-    return side.state.observed.progress is Progress.WORKING
 
 
 if __name__ == "__main__":

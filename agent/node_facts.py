@@ -9,8 +9,15 @@ from typing import Any
 from podferry import __version__
 from podferry.agent.node import Node
 from podferry.agent.ops.host import Host
-from podferry.wire import names
+from podferry.wire import names, versions
 
+_OURS = versions.ours(__version__)
+BUILD: dict[str, Any] = {
+    "agentVersion": _OURS.version,
+    "protocol": _OURS.protocol,
+    "protocolOldest": _OURS.oldest,
+}
+"""What this build is and speaks: in the node's facts and in those of every side."""
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
 
@@ -24,7 +31,7 @@ def collect(node: Node, node_name: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "node": node_name,
         "bootID": node.boot_id(),
-        "agentVersion": __version__,
+        **BUILD,
         "criuVersion": criu,
         "runcVersion": runc,
         "containerdVersion": containerd,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import IO, Any, Protocol
 
 import structlog
 from aiohttp import web
 
-from podferry.agent import metrics, tls, transfer
+from podferry.agent import draining, metrics, tls, transfer
 from podferry.agent.archive import ArchiveError
 from podferry.agent.engine import Engine, Side
 from podferry.agent.errors import AgentError, Refused
@@ -30,6 +31,15 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 class Services(Protocol):
     """What the server asks of the node besides orders."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether this agent is being replaced."""
+        ...
+
+    def build(self) -> dict[str, Any]:
+        """Facts of every answer: what this agent speaks, and whether it drains."""
+        ...
 
     async def probe(self, body: dict[str, Any]) -> dict[str, Any]:
         """Probe one container: blockers and sizes."""
@@ -129,19 +139,25 @@ class _Routes:
         _require(request, names.CONTROLLER_IDENTITY)
         order = _order(request, await _body(request))
         seconds = _wait(request)
+        if self._services.draining:
+            draining.check_begin(order, self._engine.sides())
         side = await self._engine.submit(order)
         key = request.headers.get(agent_api.SEAL)
         if key is not None and names.CONTROLLER_IDENTITY in request[_PEER]:
             self._services.remember_seal(order, key)
         if seconds:
             await self._engine.wait(side, order.stage, seconds)
-        return web.json_response((await self._engine.observe(side)).to_dict())
+        return await self._answer(side)
 
     async def get_side(self, request: web.Request) -> web.Response:
         """Answer with what is observed; `wait` is for PUT only."""
         _require(request, names.CONTROLLER_IDENTITY)
-        side = self._engine.get(*_key(request), _role(request))
-        return web.json_response((await self._engine.observe(side)).to_dict())
+        return await self._answer(self._engine.get(*_key(request), _role(request)))
+
+    async def _answer(self, side: Side) -> web.Response:
+        observed = await self._engine.observe(side)
+        facts = {**observed.facts, **self._services.build()}
+        return web.json_response(replace(observed, facts=facts).to_dict())
 
     async def put_file(self, request: web.Request) -> web.Response:
         """Take one tar stream of the source's agent."""
@@ -153,6 +169,8 @@ class _Routes:
         if side.order.attempt < self._engine.highest(side.order.migration):
             raise Refused("OlderAttempt", f"attempt {side.order.attempt} is over")
         read = self._services.upload(side, kind, name)
+        if name not in (transfer.EXPECT, transfer.MANIFEST):
+            await self._engine.before(Role.TARGET, kind)
         await transfer.receive(request.content, kind, read)
         return web.json_response({})
 

@@ -33,6 +33,9 @@ from podferry.wire import names
 from podferry.wire.stages import SourceStage, Verdict
 
 log = structlog.get_logger("podferry.agent.source")
+PEER_SECONDS = 30.0
+"""How long a freeze waits, before it begins, for the target's agent to come back [s]."""
+RETRY_SECONDS = 1.0
 
 
 class Source:
@@ -139,10 +142,7 @@ class Source:
         )
         freeze = self._plan(side, found)
         if not side.has("dump.pid"):
-            # The target makes room for the files too: it must be told how large they are now.
-            verdict = await self._check(found, files_too=True)
-            async with self._peer(side) as peer:
-                await outgoing.announce(side, peer, verdict)
+            verdict = await self._announce(side, found)
             await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)
             side.note(
                 frozenAt=time.time(),
@@ -161,6 +161,27 @@ class Source:
         async with self._peer(side) as peer:
             sent = await outgoing.send_all(self._node, side, found, peer, dumping)
         side.note(**sent, freezeSeconds=round(time.time() - float(side.facts["frozenAt"]), 4))
+
+    async def _announce(self, side: Side, found: containers.Container) -> dict[str, Any]:
+        """Check once more, tell the target what comes, and return the verdict.
+
+        A target's agent that is away is being replaced, as a rule; nothing is frozen yet, so its
+        successor is waited for. The check is made anew each time.
+        """
+        began = time.monotonic()
+        while True:
+            # The target makes room for the files too: it must be told how large they are now.
+            verdict = await self._check(found, files_too=True)
+            try:
+                async with self._peer(side) as peer:
+                    await outgoing.announce(side, peer, verdict)
+            except AgentError as error:
+                if error.reason != "TransferFailed" or time.monotonic() - began > PEER_SECONDS:
+                    raise
+                log.info("the target's agent is away, asked again", why=error.message)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return verdict
 
     async def _write_out(self, side: Side, found: containers.Container) -> None:
         """Shared volumes, before the target may read them; beside the dump."""

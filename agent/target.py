@@ -21,6 +21,7 @@ from podferry.agent import (
     claims,
     containers,
     deferred,
+    draining,
     files,
     operations,
     pagemap,
@@ -93,6 +94,7 @@ class Target:
 
         def announced(stream: IO[bytes]) -> None:
             room.make(self._node, side, uploads.expected(stream))
+            side.note(**{draining.ANNOUNCED: True})
             claim = claims.read(self._node, side)
             if claim is not None and claim.held:
                 self._arm(side, claim, containers.read_bundle(self._node.host, claim.bundle))

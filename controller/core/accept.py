@@ -21,7 +21,7 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import owners, places, restored
+from podferry.controller.core import owners, places, restored, upgrades
 from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, RecordEvent
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
@@ -93,6 +93,9 @@ def _first(view: View) -> Step:
     _raise(preflight.check_source(source, post_copy=asked))
     _raise(quota_checks.check_quotas(found.pod, view.quotas))
     target = _target(view, found.pod, source, same_name=same_name)
+    hold = upgrades.before_start(source, target)
+    if hold is not None:
+        return upgrades.wait_to_start(view, hold)
     turn = places.may_start(view, source.name, target.name)
     if turn.position:
         return places.wait(view, source.name, target.name, turn)
@@ -246,7 +249,7 @@ def _target(view: View, pod: dict[str, object], source: NodeView, *, same_name: 
             nodes=view.nodes,
             selector=spec.target_selector,
             post_copy=post_copy,
-            full=places.full_targets(view),
+            full=places.full_targets(view) | upgrades.unwilling(view.nodes, source),
             claims=view.claims,
             pods=view.pods,
             same_name=same_name,

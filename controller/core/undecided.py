@@ -18,6 +18,7 @@ from podferry.controller.core import (
     pages_lost,
     pods,
     rollback,
+    upgrades,
 )
 from podferry.controller.core.actions import Action, CreatePod, DetachSource
 from podferry.controller.core.status import Draft, is_true, seconds_since
@@ -102,6 +103,9 @@ def _late(view: View) -> tuple[Reason, str] | None:
     if is_true(status, Condition.TARGET_READY):
         return None
     waited = seconds_since(status.started_at, view.now)
+    hold = upgrades.before_freeze(view) if waited > PREPARE_SECONDS and _held(view) else None
+    if hold is not None:
+        return hold.reason, f"{hold.message}; waited {waited:.0f} s, nothing was frozen; ask again"
     refused = blocked.why(view.owner, _target_pod(view))
     if refused is not None and waited > blocked.PATIENCE_SECONDS:
         return refused
@@ -179,11 +183,12 @@ def _prepare(view: View) -> Step:
     target = status.target
     assert target is not None
     assert view.target is not None
-    held = bool(view.target.facts.get("claimed"))
-    same = view.target.facts.get("claimPodUID") == metadata["uid"]
-    if not (held and same):
+    if not _held(view):
         order = orders.target(view, status, TargetStage.PREPARED, wait=0.0)
         return Step(status, (order,), POLL_SECONDS)
+    hold = upgrades.before_freeze(view)
+    if hold is not None:
+        return upgrades.wait(view, hold, Phase.PREPARING)
     draft = Draft(migration, view.now)
     container = str(view.target.facts.get("containerID") or "")
     ready = replace(
@@ -194,6 +199,14 @@ def _prepare(view: View) -> Step:
     draft.set(Condition.TARGET_READY, True, Reason.CONTAINER_HELD, message)
     draft.progress(Phase.FREEZING, Reason.FREEZING, "freezing and copying")
     return Step(draft.value, _freeze_orders(view, draft.value), 0.0)
+
+
+def _held(view: View) -> bool:
+    """Whether the target's agent says that this very pod's container is held in `create`."""
+    found, facts = _target_pod(view), view.target.facts if view.target else {}
+    if found is None or not facts.get("claimed"):
+        return False
+    return bool(facts.get("claimPodUID") == found["metadata"]["uid"])
 
 
 def _ask_for_target(view: View) -> Step:

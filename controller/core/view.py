@@ -52,6 +52,7 @@ class View:
     their age in `*_age_seconds` (infinite: never answered); `probe`: last answer of the probe.
     `others`: other non-terminal Migrations of the namespace; `active`: the same of the cluster.
     `namespace`: the raw namespace until the freeze is ordered, None afterwards.
+    `ending`: this replica steps down as soon as nothing is frozen.
     """
 
     migration: Migration
@@ -74,6 +75,7 @@ class View:
     claims: dict[str, ClaimView] = field(default_factory=dict)
     """Claims that opted-in pods of the namespace mount, by name; only before it is accepted."""
     limits: Limits = field(default_factory=Limits)
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from podferry.controller.core.advance import advance
 from podferry.controller.core.view import Limits
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.certificates import CertificateFiles
+from podferry.controller.runtime.ending import Ending, frozen
 from podferry.controller.runtime.executor import Executor
 from podferry.controller.runtime.expirer import Expirer
 from podferry.controller.runtime.facts_publisher import FactsPublisher
@@ -96,7 +96,7 @@ def run_controller(argv: list[str]) -> int:
     options = parser().parse_args(argv)
     configure_logs(options.log_level)
     try:
-        asyncio.run(_until_signal(serve(options)))
+        asyncio.run(_until_signal(options))
     except LeadershipLost as error:
         _log.error("ending, the next start campaigns again", why=str(error))
         return 1
@@ -121,23 +121,30 @@ def configure_logs(level: str) -> None:
     )
 
 
-async def _until_signal(work: Awaitable[None]) -> None:
-    """Run until the work ends or SIGTERM or SIGINT cancels it."""
-    task = asyncio.ensure_future(work)
+async def _until_signal(options: argparse.Namespace) -> None:
+    """Serve until SIGTERM, which ends it in order, or SIGINT, which cancels it."""
+    ending = Ending()
+    task = asyncio.ensure_future(serve(options, ending))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
+    loop.add_signal_handler(
+        signal.SIGTERM, lambda: ending.tell() if ending.serving else task.cancel()
+    )
+    loop.add_signal_handler(signal.SIGINT, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
 
 
-async def serve(options: argparse.Namespace) -> None:
+async def serve(options: argparse.Namespace, ending: Ending) -> None:
     """Serve webhook and health, and lead when it is our turn. Raises LeadershipLost."""
     clock = SystemClock(monotonic=asyncio.get_running_loop().time)
     rng = random.Random()  # noqa: S311 - jitter, not secrets
     metrics = Metrics()
     not_ready = ["certificates are being made"]
-    health = HealthServer(metrics, ready=lambda: not_ready[0], port=options.metrics_port)
+    health = HealthServer(
+        metrics,
+        ready=lambda: "this replica is ending" if ending.told else not_ready[0],
+        port=options.metrics_port,
+    )
     await health.start()
     async with await ApiClient.connect(kubeconfig=options.kubeconfig) as client:
         keeper = CertificateKeeper(client, options.namespace, service=options.service, clock=clock)
@@ -151,24 +158,18 @@ async def serve(options: argparse.Namespace) -> None:
             key_file=files.controller_key,
             clock=clock,
         )
-        webhook = _webhook(client, options, clock, metrics, files)
+        webhook = _webhook(client, options, clock, metrics, files, ending)
         await webhook.start()
         not_ready[0] = ""
         _log.info("serving", webhook_port=webhook.port, metrics_port=health.port)
-        elector = LeaderElector(
-            client,
-            options.namespace,
-            LEASE,
-            options.identity,
-            clock=clock,
-            rng=rng,
-            lease_duration=LEASE_SECONDS,
-            renew_deadline=RENEW_SECONDS,
-            retry_period=RETRY_SECONDS,
-        )
+        elector = _elector(client, options, clock, rng)
         keeping = asyncio.create_task(files.keep(on_renewal=agents.reload))
+        ending.serving = True
         try:
-            await elector.run(lambda: _lead(client, agents, elector, options, clock, rng, metrics))
+            lead = elector.run(
+                lambda: _lead(client, agents, elector, options, clock, rng, metrics, ending)
+            )
+            await ending.end_in_order(asyncio.ensure_future(lead))
         finally:
             keeping.cancel()
             await asyncio.wait([keeping])
@@ -177,12 +178,29 @@ async def serve(options: argparse.Namespace) -> None:
             await health.stop()
 
 
+def _elector(
+    client: ApiClient, options: argparse.Namespace, clock: SystemClock, rng: random.Random
+) -> LeaderElector:
+    return LeaderElector(
+        client,
+        options.namespace,
+        LEASE,
+        options.identity,
+        clock=clock,
+        rng=rng,
+        lease_duration=LEASE_SECONDS,
+        renew_deadline=RENEW_SECONDS,
+        retry_period=RETRY_SECONDS,
+    )
+
+
 def _webhook(
     client: ApiClient,
     options: argparse.Namespace,
     clock: SystemClock,
     metrics: Metrics,
     files: CertificateFiles,
+    ending: Ending,
 ) -> AdmissionServer:
     handler = PodWebhook(
         client,
@@ -192,7 +210,10 @@ def _webhook(
         count=lambda verdict: metrics.admissions.labels(verdict).inc(),
     )
     server = AdmissionServer(
-        cert_file=files.webhook_cert, key_file=files.webhook_key, port=options.webhook_port
+        cert_file=files.webhook_cert,
+        key_file=files.webhook_key,
+        port=options.webhook_port,
+        ending=lambda: ending.told,
     )
     server.register("/mutate-pods", handler.mutate_pod)
     server.register("/guard-pods", handler.guard_pod)
@@ -207,6 +228,7 @@ async def _lead(
     clock: SystemClock,
     rng: random.Random,
     metrics: Metrics,
+    ending: Ending,
 ) -> None:
     """Do the leader's work until cancelled. Raises LeadershipLost."""
     observations = Observations(clock)
@@ -233,6 +255,7 @@ async def _lead(
         clock=clock,
         parse=serde.parse_migration,
         limits=Limits(options.moves_out_per_node, options.moves_in_per_node),
+        ending=lambda: ending.told,
     )
     reconciler = Reconciler(
         client,
@@ -255,6 +278,7 @@ async def _lead(
         keep=options.keep_finished,
     )
     metrics.leader.set(1)
+    ending.lead(lambda: frozen(loop.stores.migrations.list(), serde.parse_migration))
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(observer.run())

@@ -75,7 +75,9 @@ class ViewBuilder:
         clock: Clock,
         parse: Parse,
         limits: Limits | None = None,
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._ending = ending
         self._started: dict[str, Migration] = {}
         self._limits = limits or Limits()
         self._client, self._agents, self._stores = client, agents, stores
@@ -171,6 +173,7 @@ class ViewBuilder:
             others=tuple(one for one in active if one.namespace == migration.namespace),
             active=active,
             limits=self._limits,
+            ending=self._ending(),
             history=history,
             source=source,
             source_age_seconds=source_age,

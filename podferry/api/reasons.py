@@ -85,6 +85,7 @@ class Reason(StrEnum):
     LIVENESS_TOO_SHORT = "LivenessTooShort"
     HOLD_TOO_LONG = "HoldTooLong"
     QUOTA_EXCEEDED = "QuotaExceeded"
+    AGENT_VERSION = "AgentVersion"
 
     CANCELLED = "Cancelled"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
@@ -103,6 +104,8 @@ class Reason(StrEnum):
     SOURCE_NOT_RELEASED = "SourceNotReleased"
 
     QUEUED = "Queued"
+    AGENT_DRAINING = "AgentDraining"
+    CONTROLLER_ENDING = "ControllerEnding"
     CHECKS_PASSED = "ChecksPassed"
     PREPARING_TARGET = "PreparingTarget"
     CONTAINER_HELD = "ContainerHeld"

@@ -10,11 +10,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 
-from podferry.cli import exits
+from podferry.cli import exits, installed
 from podferry.wire.names import SYSTEM_NAMESPACE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,21 +68,34 @@ class Kubectl:
         return done.stdout
 
 
-def put(kubectl: Kubectl, folder: Path, progress: Progress) -> None:
+def put(kubectl: Kubectl, folder: Path, progress: Progress, *, force: bool = False) -> None:
     """Apply the manifests and wait until controller and agents are ready.
 
     Raises:
         InstallError: refused, or not ready after WAIT_SECONDS, with what the pods say.
     """
-    apply(kubectl, folder, progress)
+    apply(kubectl, folder, progress, force=force)
     wait_ready(kubectl, progress)
 
 
-def apply(kubectl: Kubectl, folder: Path, progress: Progress) -> None:
-    """Apply the manifests; InstallError where there are none or the cluster refuses them."""
+def apply(kubectl: Kubectl, folder: Path, progress: Progress, *, force: bool = False) -> None:
+    """Apply the manifests.
+
+    Args:
+        kubectl: of the cluster.
+        folder: a kustomization.
+        progress: gets a line a step.
+        force: also over a release that is newer than this one.
+
+    Raises:
+        InstallError: no manifests, a newer release is installed, or the cluster refuses them.
+    """
     if not (folder / "kustomization.yaml").exists():
         raise InstallError(f"no kustomization in {folder}; run from a clone of podferry")
     kubectl.run("version", "--request-timeout=10s", "-o", "json")
+    why = "" if force else installed.refusal(installed.read(kubectl.run))
+    if why:
+        raise InstallError(why)
     progress(f"applying {folder}")
     kubectl.run("apply", "--server-side", "--force-conflicts", "-k", str(folder))
     kubectl.run("wait", "--for=condition=Established", CRD, "--timeout=60s")
@@ -125,10 +139,11 @@ def options_of_cluster(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.command()
 @options_of_cluster
+@click.option("--force", is_flag=True, help="Also over a release that is newer than this one.")
 @click.pass_context
-def install(ctx: click.Context, /, **options: str | Path | None) -> None:
-    """Install podferry into a cluster and wait until it is ready."""
-    ctx.exit(perform(put, options))
+def install(ctx: click.Context, /, force: bool, **options: str | Path | None) -> None:
+    """Install podferry into a cluster, or upgrade it, and wait until it is ready."""
+    ctx.exit(perform(partial(put, force=force), options))
 
 
 def perform(

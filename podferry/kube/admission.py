@@ -54,6 +54,7 @@ class AdmissionServer:
         host: address to listen on.
         port: TCP port; 0 picks a free one, see `port`.
         reload_seconds: how often the files are looked at [s].
+        ending: whether this server will stop soon; its answers close their connection then.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class AdmissionServer:
         host: str = "0.0.0.0",  # noqa: S104 - the API server calls from outside the pod
         port: int = 9443,
         reload_seconds: float = RELOAD_SECONDS,
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._ending = ending
         self._cert_file, self._key_file = Path(cert_file), Path(key_file)
         self._host, self.port = host, port
         self._reload_seconds = reload_seconds
@@ -150,7 +153,10 @@ class AdmissionServer:
             # The border to foreign code: the API server needs an answer, the log the trace.
             _log.exception("admission handler failed", path=request.path, uid=review["uid"])
             return web.Response(status=500, text="the webhook failed, see the controller's log")
-        return web.json_response(answer_to(review, verdict))
+        answer = web.json_response(answer_to(review, verdict))
+        if self._ending():
+            answer.force_close()  # the next review finds another replica
+        return answer
 
 
 def parse_review(data: bytes) -> dict[str, Any]:

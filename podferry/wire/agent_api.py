@@ -10,15 +10,21 @@ POST /v1/probe   {"podUID", "container", "containerID"} -> Probe      controller
 GET  /v1/node                                      -> Node facts      controller
 Errors: {"reason", "message"} with 400, 403, 404, 409 or 500.
 
-Node facts: node, bootID, agentVersion, criuVersion, runcVersion, containerdVersion, kernel,
-cgroup ("v1"|"v2"), cpuFeatures [..], softDirty, userfaultfd, timeNamespaces, criuTLS,
-freezeInRestore, handlerInstalled, pagePorts, problems [..].
+Node facts: node, bootID, agentVersion, protocol, protocolOldest, draining, criuVersion,
+runcVersion, containerdVersion, kernel, cgroup ("v1"|"v2"), cpuFeatures [..], softDirty,
+userfaultfd, timeNamespaces, criuTLS, freezeInRestore, handlerInstalled, pagePorts, problems [..].
+The facts of every side have agentVersion, protocol, protocolOldest and draining too.
 Probe: ok, blockers [{"reason", "message"}], residentBytes, shmemBytes, fileBytes (writable
 layer, emptyDirs and /dev/shm), tcpConnections, processes, cgroup, openFiles.
 """
 
 from __future__ import annotations
 
+PROTOCOL = 1
+"""What this build speaks: these paths, `wire.stages`, and the files of an attempt on a node that an
+agent finds when it starts. Raised by one with every change that an older build would misread."""
+PROTOCOL_OLDEST = 1
+"""The oldest that this build still speaks: PROTOCOL - 1 or less, see docs/decisions/0009."""
 TIME_HEADER = "Podferry-Time"
 """In every answer: the agent's wall clock [unix s] when the answer was made."""
 SEAL = "Podferry-Seal"

@@ -16,22 +16,31 @@ SETTLE_SECONDS = 90.0
 
 
 @contextmanager
-def held(moves: Moves, pod: dict[str, Any], step: str, kind: str = "Deployment") -> Iterator[str]:
+def held(
+    moves: Moves,
+    pod: dict[str, Any],
+    step: str,
+    kind: str = "Deployment",
+    copy: str = "StopAndCopy",
+) -> Iterator[str]:
     """Move `w` as Migration `m`; it stands before `step` until the block ends. Yields its uid.
 
-    `step` is `role.Stage`, for instance `source.Sealed`: ordered, and not begun.
+    `step` is `role.Stage`, for instance `source.Sealed`: ordered, and not begun; or
+    `target.rootfs`: the workload is frozen and its files are on the way.
     """
     role, _, stage = step.partition(".")
     source = pod["spec"]["nodeName"]
     node = source if role == "source" else OTHER[source]
     with before(moves.cluster, node, role, stage):
-        said = moves.request(kind, "w", "m", copy="StopAndCopy")
+        said = moves.request(kind, "w", "m", copy=copy)
         assert "created" in said, said
         uid = str(moves.get("migration", "m")["metadata"]["uid"])
+        told = f'"wanted": "{stage}"'
+        if stage == "rootfs":
+            role, node, told = "source", source, '"frozenAt"'
         file = f"/var/lib/podferry/attempts/{uid}.1/{role}/observed.json"
-        ordered = f'"wanted": "{stage}"'
         until(
-            lambda: "" if ordered in moves.cluster.exec(node, ["cat", file], check=False) else step,
+            lambda: "" if told in moves.cluster.exec(node, ["cat", file], check=False) else step,
             "the step was not ordered",
         )
         print(f"stands before {step}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from podferry.agent import containers
+from podferry.agent import containers, draining
 from podferry.wire.stages import Role
 from tests.unit.agent.roles import CID, World, target
 
@@ -41,4 +41,5 @@ def test_the_announcement_of_the_source_raises_the_shield(
     target(world).upload(side, "images", "expect")(announcement(0))
     assert "raise_shield" in world.calls
     assert (Path(side.folder) / "criu.conf").exists()
+    assert draining.keeps(side)  # from here on it waits for the streams of a frozen workload
     assert (side.facts["armed"], side.facts["podIP"]) == (CID, "192.0.2.9")

@@ -51,6 +51,10 @@ class Nothing:
 class Services:
     def __init__(self) -> None:
         self.seals: dict[str, str] = {}
+        self.draining = False
+
+    def build(self) -> dict[str, Any]:
+        return {"protocol": 7, "draining": self.draining}
 
     async def probe(self, body: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, **body}
@@ -73,6 +77,7 @@ class Agent:
     def __init__(self, path: Path) -> None:
         self.path, self.authority = path, Authority()
         handler = Nothing()
+        self.services = Services()
         self.engine = Engine(
             Store(str(path / "state")), {Role.SOURCE: handler, Role.TARGET: handler}
         )
@@ -115,7 +120,7 @@ class Agent:
 @pytest.fixture
 async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     served = Agent(tmp_path)
-    runner = web.AppRunner(server.application(served.engine, Services()))
+    runner = web.AppRunner(server.application(served.engine, served.services))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=served.identity.server)
     await site.start()
@@ -214,6 +219,31 @@ async def test_the_controller_may_order_read_and_probe(agent: Agent) -> None:
     assert (await agent.ask(controller, "GET", agent_api.NODE))[1] == {"node": "node-a"}
     assert (await agent.ask(controller, "POST", agent_api.PROBE, {"container": "c"}))[0] == 200
     assert abs(float(agent.told) - time.time()) < 3600
+
+
+async def test_every_answer_says_what_the_agent_speaks_and_whether_it_drains(
+    agent: Agent,
+) -> None:
+    await prepare(agent)
+    controller = agent.context(names.CONTROLLER_IDENTITY)
+    facts = (await agent.ask(controller, "GET", PATH))[1]["facts"]
+    assert (facts["protocol"], facts["draining"]) == (7, False)
+    agent.services.draining = True
+    again = (await agent.ask(controller, "PUT", PATH, order("Prepared").to_dict()))[1]
+    assert again["facts"]["draining"] is True
+
+
+async def test_a_draining_agent_is_asked_again_for_a_freeze(agent: Agent) -> None:
+    controller, path = agent.context(names.CONTROLLER_IDENTITY), agent_api.attempt(UID, 1, "source")
+    prepared = order("Prepared", Role.SOURCE).to_dict()
+    assert (await agent.ask(controller, "PUT", f"{path}?wait=5", prepared))[0] == 200
+    agent.services.draining = True
+    freeze = order("Frozen", Role.SOURCE).to_dict()
+    status, answer = await agent.ask(controller, "PUT", path, freeze)
+    assert (status, answer["reason"]) == (503, "Draining")
+    assert (await agent.ask(controller, "GET", path))[1]["wanted"] == "Prepared"
+    agent.services.draining = False
+    assert (await agent.ask(controller, "PUT", f"{path}?wait=5", freeze))[1]["stage"] == "Frozen"
 
 
 async def test_the_controller_may_not_upload(agent: Agent) -> None:

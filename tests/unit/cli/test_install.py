@@ -63,10 +63,12 @@ def test_install_applies_then_waits_for_controller_and_agents(
     done = call("install", "--manifests", manifests, "--context", "prod")
     assert done.exit_code == 0, done.output
     asked = [line.removeprefix("--context=prod ") for line in kubectl.asked]
-    assert [line.split()[0] for line in asked] == ["version", "apply", "wait", "rollout", "rollout"]
-    assert f"-k {manifests}" in asked[1]
-    assert "deployment/podferry-controller" in asked[3]
-    assert "daemonset/podferry-agent" in asked[4]
+    assert [line.split()[0] for line in asked] == [
+        "version", "get", "apply", "wait", "rollout", "rollout",
+    ]  # fmt: skip
+    assert f"-k {manifests}" in asked[2]
+    assert "deployment/podferry-controller" in asked[4]
+    assert "daemonset/podferry-agent" in asked[5]
     assert "controller and agents are ready" in done.output
 
 

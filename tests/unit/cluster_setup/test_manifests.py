@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from podferry.controller.runtime import pki
+from podferry.agent import draining
+from podferry.controller.runtime import ending, pki
 from podferry.wire import names
 
 ROOT = Path(__file__).resolve().parents[3] / "cluster-setup"
@@ -180,3 +181,14 @@ def test_examples_opt_in_where_they_make_pods() -> None:
             if item["kind"] == "Deployment":
                 labels = item["spec"]["template"]["metadata"]["labels"]
                 assert labels[names.LABEL_MIGRATABLE] == "true"
+
+
+def test_kubelet_waits_longer_for_an_orderly_end_than_that_takes() -> None:
+    agent = one("DaemonSet", "podferry-agent")["spec"]
+    assert agent["updateStrategy"]["type"] == "RollingUpdate"
+    assert agent["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1}
+    pod = agent["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] > draining.LIMIT_SECONDS + 15
+    replica = one("Deployment", "podferry-controller")["spec"]["template"]["spec"]
+    longest = ending.STEP_DOWN_SECONDS + ending.LINGER_SECONDS + 20
+    assert replica["terminationGracePeriodSeconds"] > longest

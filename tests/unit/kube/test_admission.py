@@ -135,3 +135,28 @@ async def test_a_half_written_pair_leaves_the_old_certificate_in_use(tmp_path: P
         await asyncio.sleep(0.2)
         assert server.reloads == 0
         assert await served_name(server) == "first"
+
+
+async def test_a_server_that_ends_keeps_no_connection_open(tmp_path: Path) -> None:
+    cert_file, key_file = write_pair(tmp_path, "first")
+    ends: list[bool] = []
+    server = AdmissionServer(
+        cert_file=cert_file, key_file=key_file, host="127.0.0.1", port=0, ending=lambda: bool(ends)
+    )
+
+    async def allow(_request: dict[str, Any]) -> Response:
+        return Response(allowed=True)
+
+    server.register("/mutate", allow)
+    await server.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            url, said = f"https://127.0.0.1:{server.port}/mutate", []
+            for _ in range(2):
+                async with session.post(url, json=review(name="ok"), ssl=False) as answer:
+                    assert (await answer.json())["response"]["allowed"] is True
+                    said.append(answer.headers.get("Connection", "keep-alive"))
+                ends.append(True)
+        assert said == ["keep-alive", "close"]
+    finally:
+        await server.stop()
