@@ -131,7 +131,7 @@ def _one_line() -> Iterator[None]:
 
 
 def _run(asked: Asked, journal: Journal, bench: work.Bench) -> bool:
-    total = sum(len(cell.seeds) for cell in asked.cells)
+    total = run.total(asked.cells)
     left = sum(len(seeds) for _, seeds in run.todo(asked.cells, journal))
     with Progress(total, done=total - left) as progress:
         try:

@@ -22,14 +22,28 @@ Told = Callable[[int], None]
 
 
 def todo(cells: Sequence[Cell], journal: Journal) -> list[work.Batch]:
-    """Return the batches that are missing, the first seeds of every cell first."""
+    """Return the batches that are missing, the first seeds of every cell first.
+
+    Cells of two grids that are the same are run once.
+    """
     rounds: dict[int, list[work.Batch]] = {}
+    planned: dict[str, set[int]] = {}
     for at, cell in enumerate(cells):
-        done = journal.of(cell.key())
-        missing = [seed for seed in cell.seeds if seed not in done]
+        key = cell.key()
+        had = planned.setdefault(key, set(journal.of(key)))
+        missing = [seed for seed in cell.seeds if seed not in had]
+        had.update(missing)
         for turn, start in enumerate(range(0, len(missing), BATCH)):
             rounds.setdefault(turn, []).append((at, tuple(missing[start : start + BATCH])))
     return [batch for turn in sorted(rounds) for batch in rounds[turn]]
+
+
+def total(cells: Sequence[Cell]) -> int:
+    """Return how many runs the cells are, those that two of them share counted once."""
+    wanted: dict[str, set[int]] = {}
+    for cell in cells:
+        wanted.setdefault(cell.key(), set()).update(cell.seeds)
+    return sum(len(seeds) for seeds in wanted.values())
 
 
 def sweep(

@@ -149,6 +149,18 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     assert second.stdout == whole.stdout
 
 
+def test_a_cell_that_two_grids_share_is_run_once() -> None:
+    grid = "  - {name: again, seeds: 50, grid: {nodes: [1], policy: [none]}}\n"
+    Path("s.yaml").write_text(SWEEP + grid)
+    done = call("--sweep", "s.yaml", "-o", "json")
+    cells = json.loads(done.stdout)["cells"]
+    assert [cell["runs"] for cell in cells if cell["nodes"] == 1 and cell["policy"] == "none"] == [
+        40,
+        50,
+    ]
+    assert len(Path("s.runs.csv").read_text().splitlines()) == 1 + 272 + 10
+
+
 def test_a_line_that_a_crash_left_half_written_is_run_again() -> None:
     whole = call("--sweep", "s.yaml").stdout
     runs = Path("s.runs.csv")
