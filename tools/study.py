@@ -91,7 +91,7 @@ def table(columns: Sequence[Column], lines: Sequence[Row]) -> str:
 
 def matrix() -> str:
     """Failing runs of every detector with every victim rule."""
-    found = rows("policies")
+    found = rows("policies", "detector x victim")
     pairs = {(_part(row, 1), _part(row, 2)): row for row in found}
     detectors = list(dict.fromkeys(detector for detector, _ in pairs))
     victims = list(dict.fromkeys(victim for _, victim in pairs))
