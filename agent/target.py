@@ -35,13 +35,12 @@ from podferry.agent.errors import AgentError, Refused
 from podferry.agent.node import Node
 from podferry.agent.ops import redirect, signals
 from podferry.agent.ops.freezer import Cgroup
+from podferry.agent.started import wait_started
 from podferry.agent.transfer import EXPECT
-from podferry.wire import layout
 from podferry.wire.stages import TargetStage, Verdict
 
 log = structlog.get_logger("podferry.agent.target")
 RESTORE_SECONDS = 100.0
-START_SECONDS = 5.0
 _POLL = 0.005
 
 
@@ -158,29 +157,8 @@ class Target:
                 "NotFrozen",
                 "the restored container is not frozen; it may have run and must be destroyed",
             )
-        await self._wait_started(claim)
+        await wait_started(self._node, claim)
         side.note(restoreSeconds=restored.get("seconds"), initPID=restored.get("initPID"))
-
-    async def _wait_started(self, claim: Claim) -> None:
-        """See containerd go through with it: its `start` takes the wrapper's marker away.
-
-        A containerd that was killed before that deletes the container when it is back, tasks and
-        all; by then the workload could be running in it.
-        """
-        group = operations.cgroup_of(self._node.host, claim.container_id)
-        deadline = time.monotonic() + START_SECONDS
-        while self._is_unstarted(claim):
-            if time.monotonic() > deadline or not group.pids():
-                raise AgentError(
-                    "NotStarted",
-                    f"containerd did not start container {claim.container_id[:12]} after it was"
-                    " restored; was it restarted? See its log on this node",
-                )
-            await asyncio.sleep(_POLL)
-
-    def _is_unstarted(self, claim: Claim) -> bool:
-        marker = layout.restored_file(claim.container_id, run=self._node.run)
-        return os.path.exists(self._node.local(marker))
 
     @staticmethod
     def _is_there(side: Side, claim: Claim) -> bool:

@@ -15,6 +15,7 @@ from podferry.policies.vocabulary import (
     Draw,
     Move,
     Node,
+    NodeGate,
     Overload,
     Placement,
     Pod,
@@ -38,6 +39,8 @@ def decide(policy: Policy, snapshot: Snapshot, moves: tuple[Move, ...], draw: Dr
         for node in snapshot.nodes
         if node.known and (overload := policy.detector.detect(node, snapshot)) is not None
     ]
+    if not overloads:
+        return Decision(cordons=cordons(policy, snapshot))
     work = _Work(policy, snapshot, moves)
     for overload in sorted(overloads, key=_urgency):
         work.relieve(overload, draw)
@@ -47,6 +50,7 @@ def decide(policy: Policy, snapshot: Snapshot, moves: tuple[Move, ...], draw: Dr
         work.choices,
         work.placements,
         tuple(work.refused),
+        work.waiting,
         cordons(policy, snapshot),
     )
 
@@ -76,13 +80,20 @@ class _Work:
         self._policy = policy
         self._snapshot = _without_moving(snapshot, moves)
         self._moves = moves
+        self._early = [gate for gate in policy.gates if isinstance(gate, NodeGate)]
         self.commands: list[Command] = []
         self.refused: list[tuple[Command, Verdict]] = []
         self.choices: dict[str, Choice] = {}
         self.placements: dict[str, Placement] = {}
+        self.waiting: dict[str, Verdict] = {}
 
     def relieve(self, overload: Overload, draw: Draw) -> None:
         """Add the commands for one node."""
+        for gate in self._early:
+            verdict = gate.holds(overload.node, self._moves, self._snapshot)
+            if verdict is not None:
+                self.waiting[overload.node] = verdict
+                return
         node = self._snapshot.node(overload.node)
         choice = self._policy.victims.choose(node, overload, self._snapshot, draw)
         self.choices[node.name] = choice

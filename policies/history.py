@@ -9,7 +9,9 @@ from typing import Any
 from podferry.policies.memory import PACE_WINDOW
 from podferry.policies.vocabulary import Policy
 
-_COUNTED = ("samples", "fit_samples", "abnormal")
+_COUNTED = ("samples", "fit_samples")
+_STREAKS = ("abnormal", "normal")
+"""Counted twice: a streak that decides may lie before one that does not."""
 
 
 def history_needed(policy: Policy, sampling: float) -> float:
@@ -23,6 +25,8 @@ def history_needed(policy: Policy, sampling: float) -> float:
     for rule in _rules(policy):
         for name in _COUNTED:
             needed = max(needed, getattr(rule, name, 0) * sampling)
+        streaks = sum(getattr(rule, name, 0) for name in _STREAKS)
+        needed = max(needed, 2 * streaks * sampling)
         needed = max(needed, getattr(rule, "window", 0.0))
     return max(needed, PACE_WINDOW) + sampling
 

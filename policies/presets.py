@@ -32,8 +32,15 @@ SEED_PREDICTIVE: Mapping[str, Any] = {
 }
 """The seed's slope requester; a pod without two samples counts -1 GiB a minute, as in its code."""
 
+CORDON_ONLY: Mapping[str, Any] = {
+    **SEED,
+    "detector": {"name": "never"},
+}
+"""The seed's unscheduler alone: hot nodes get no new pods, nothing is moved."""
+
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "seed": SEED,
     "seed-simulator": SEED_SIMULATOR,
     "seed-predictive": SEED_PREDICTIVE,
+    "cordon-only": CORDON_ONLY,
 }

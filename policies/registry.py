@@ -20,7 +20,7 @@ from podferry.policies.detectors.foreseeing import (
     TimeToExhaustion,
 )
 from podferry.policies.detectors.pressure import PressureGate
-from podferry.policies.detectors.seed import Slope, Threshold
+from podferry.policies.detectors.seed import Never, Slope, Threshold
 from podferry.policies.detectors.trailing import Iqr, KOfN, LastMean, Mad, NSigma
 from podferry.policies.gates.hysteresis import Hysteresis
 from podferry.policies.gates.limits import Budgets, CoolDown
@@ -54,6 +54,7 @@ DETECTORS: Mapping[str, type] = {
     "k-of-n": KOfN,
     "n-sigma": NSigma,
     "pressure-gate": PressureGate,
+    "never": Never,
 }
 VICTIMS: Mapping[str, type] = {
     "steepest-slope": SteepestSlope,

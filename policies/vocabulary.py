@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Draw = Callable[[], float]
 """Uniform in [0, 1): the only randomness that a policy may use, passed in by the caller."""
@@ -256,6 +256,15 @@ class Gate(Protocol):
         ...
 
 
+@runtime_checkable
+class NodeGate(Gate, Protocol):
+    """A gate that can refuse all moves from a node before a pod is chosen."""
+
+    def holds(self, source: str, moves: tuple[Move, ...], snapshot: Snapshot) -> Verdict | None:
+        """Return the refusal that `check` would give any pod of that node; None: it depends."""
+        ...
+
+
 class Cordoner(Protocol):
     """Says whether a node takes new pods."""
 
@@ -291,5 +300,7 @@ class Decision:
     """By pod."""
     refused: tuple[tuple[Command, Verdict], ...] = ()
     """Commands that a gate held back."""
+    waiting: Mapping[str, Verdict] = field(default_factory=dict)
+    """By node: what held back its relief before a pod was chosen."""
     cordons: Mapping[str, bool] = field(default_factory=dict)
     """Nodes whose cordon should change, and to what."""

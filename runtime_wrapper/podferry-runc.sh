@@ -1,7 +1,7 @@
 #!/bin/sh
 # podferry-runc: stands in for runc behind the RuntimeClass `podferry`.
-# Every call but `create` of a pod that is to be restored ends in an exec of the real runc, at the
-# cost of a few file tests. Kept in sh: containerd calls it for each state, exec and kill.
+# Every call but `create` of a pod that is to be restored, and the one `exec` of its postStart hook,
+# ends in an exec of the real runc, at the cost of a few file tests. Kept in sh: containerd calls it for each state, exec and kill.
 run=/run/podferry
 # runc looks for criu in our PATH, which is containerd's and may be shorter than the installer's.
 PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -40,6 +40,9 @@ for argument in "$@"; do
         echo "$*" >> "$run/hold/$argument"
         exit 0
       fi
+      if [ "$command" = delete ] && [ -n "$argument" ]; then
+        if [ -e "$run/hook/$argument" ]; then rm -f "$run/hook/$argument"; fi
+      fi
       # A runc that was killed in a restore leaves the root file system mounted in its state folder;
       # `runc delete` would then remove every file of it. See docs/decisions/0001.
       if [ -n "$argument" ] && [ -d "$root/$argument/criu-root" ]; then
@@ -50,6 +53,11 @@ for argument in "$@"; do
       if [ -e "$run/restored/$argument" ] && [ -n "$argument" ]; then
         rm -f "$run/restored/$argument"
         exit 0
+      fi
+      ;;
+    exec)
+      if [ -e "$run/hook/$argument" ] && [ -n "$argument" ]; then
+        PODFERRY_RUNC=$real exec python3 -I -S /opt/podferry/skip_hook.py "$run/hook/$argument" "$@"
       fi
       ;;
   esac

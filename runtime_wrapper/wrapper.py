@@ -20,6 +20,7 @@ import time
 ANNOTATION_RESTORE = 'podferry.dev/restore'
 ANNOTATION_RESTORE_ROLE = 'podferry.dev/restore-role'
 ANNOTATION_RESTORE_CONTAINER = 'podferry.dev/restore-container'
+ANNOTATION_RESTORE_HOOKS = 'podferry.dev/restore-hooks'
 STATE_DIR = '/var/lib/podferry'
 RUN_DIR = '/run/podferry'
 CREATE_HOLD_SECONDS = 100
@@ -44,6 +45,7 @@ class Call:
 
     def __init__(self, argv):
         self.globals, self.flags, self.log = [], {}, ""
+        self.hook = None
         rest = list(argv)
         while rest and rest[0] != "create":
             word = rest.pop(0)
@@ -110,6 +112,8 @@ def restore(call, annotations, argv, order):
         raise Refused("annotation %s=%r is none of %s" % (ANNOTATION_RESTORE_ROLE, role, ROLES))
     pod = annotations.get("io.kubernetes.cri.sandbox-uid", "")
     folder = "%s/attempts/%s/target" % (STATE_DIR, order)
+    call.hook = json.loads(annotations.get(ANNOTATION_RESTORE_HOOKS) or "{}").get(
+        annotations.get("io.kubernetes.cri.container-name"))
     if may_create_plainly(folder, pod):
         return plain(argv)
     deadline = time.monotonic() + CREATE_HOLD_SECONDS
@@ -227,6 +231,8 @@ def restore_once(call, folder, role, pod, plan):
     frozen = bool(init) and settles_frozen(freezer_of(init))
     if frozen:
         done()
+        if call.hook:
+            arm_hook(call, "%s/hook-%s.json" % (folder, role))
         mark_restored(call.id)
         write(folder, "restored-%s.json" % role, {
             "containerID": call.id, "podUID": pod, "initPID": init,
@@ -467,6 +473,14 @@ def mark_restored(identity):
     os.makedirs(RUN_DIR + "/restored", mode=0o700, exist_ok=True)
     with open("%s/restored/%s" % (RUN_DIR, identity), "w"):
         pass
+
+
+def arm_hook(call, record):
+    """Have skip_hook.py answer kubelet's call of the postStart hook, which ran at the source."""
+    os.makedirs(RUN_DIR + "/hook", mode=0o700, exist_ok=True)
+    write(RUN_DIR + "/hook", call.id, {
+        "containerID": call.id, "command": call.hook, "record": record,
+        "at": time.clock_gettime(time.CLOCK_BOOTTIME)})
 
 
 def criu_error(work):

@@ -18,7 +18,7 @@ from podferry.wire import layout, names
 
 _OURS = (
     (names.STATE_DIR, ("attempts", "blocked", "seen")),
-    (names.RUN_DIR, ("hold", "restored", "criu", "tls", "seals")),
+    (names.RUN_DIR, ("hold", "restored", "hook", "criu", "tls", "seals")),
     (names.INSTALL_DIR, ("__pycache__", "bin/__pycache__")),
 )
 

@@ -121,6 +121,7 @@ class Installer:
             ("wrapper", "wrapper.py", "wrapper.py", 0o644),
             ("page-receiver", "page_receiver.py", "page_receiver.py", 0o644),
             ("page-sender", "page_sender.py", "page_sender.py", 0o644),
+            ("skip-hook", "skip_hook.py", "skip_hook.py", 0o644),
             ("freeze-script", "podferry-freeze.sh", "bin/podferry-freeze", 0o755),
             # Last: once the front is there, what it calls is there too.
             ("front", "podferry-runc.sh", "bin/podferry-runc", 0o755),

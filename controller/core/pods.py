@@ -8,6 +8,7 @@ from typing import Any
 
 from podferry.api.migration import Endpoint
 from podferry.controller.core import restored
+from podferry.strategies.container.hook_checks import restore_note
 from podferry.wire import names
 
 RawPod = dict[str, Any]
@@ -124,6 +125,7 @@ def _base(spec: dict[str, Any], *, uid: str, attempt: int, role: str, node: str)
     for name in ("nodeName", "ephemeralContainers"):
         spec.pop(name, None)
     pin_to_node(spec, node)
+    hooks = restore_note(spec)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -133,6 +135,7 @@ def _base(spec: dict[str, Any], *, uid: str, attempt: int, role: str, node: str)
                 names.ANNOTATION_RESTORE_ROLE: role,
                 names.ANNOTATION_RESTORE_CONTAINER: spec["containers"][0]["name"],
                 names.ANNOTATION_MIGRATION: uid,
+                **({names.ANNOTATION_RESTORE_HOOKS: hooks} if hooks else {}),
             },
         },
         "spec": spec,

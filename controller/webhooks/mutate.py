@@ -17,6 +17,7 @@ from podferry.api.migration import Decision, Migration
 from podferry.api.reasons import TERMINAL, Phase
 from podferry.controller.core import restored
 from podferry.controller.core.pods import ROLE_FINAL, ROLE_REPLACEMENT, pin_to_node
+from podferry.strategies.container.hook_checks import restore_note
 from podferry.wire import names
 
 RESTORE_PREFIX = "podferry.dev/restore"
@@ -145,6 +146,8 @@ def patched(pod: dict[str, Any], plan: Plan, token: str) -> dict[str, Any]:
     annotations[names.ANNOTATION_RESTORE_ROLE] = plan.role
     if status.source is not None and status.source.container:
         annotations[names.ANNOTATION_RESTORE_CONTAINER] = status.source.container
+    if hooks := restore_note(new["spec"]):
+        annotations[names.ANNOTATION_RESTORE_HOOKS] = hooks
     annotations[names.ANNOTATION_CLAIM] = token
     annotations[names.ANNOTATION_MIGRATION] = plan.claim.uid
     pin_to_node(new["spec"], status.target.node)

@@ -26,6 +26,9 @@ a source is frozen, removed by a thaw: kubelet would otherwise restart the kille
 running target. It goes with the pod's folder.
 Volatile: <run>/hold/<container id>: kill and delete of it answer 0 and do nothing (each call is
 appended to the file); <run>/restored/<container id>: `start` answers 0 and does nothing;
+<run>/hook/<container id>: {"containerID", "command", "record", "at": seconds since boot}, written
+before restored-<role>.json: the first `exec` of just that command answers 0 and does nothing, notes
+that in target/hook-<role>.json and removes the file (10 min after its writing the command runs);
 <run>/criu/<container id>.conf: criu's options, written anew for each operation.
 """
 
@@ -55,6 +58,11 @@ def hold_file(container_id: str, *, run: str = names.RUN_DIR) -> str:
 def block_file(pod_uid: str, *, state: str = names.STATE_DIR) -> str:
     """Marker: kubelet may create no container of this pod."""
     return f"{state}/blocked/{pod_uid}"
+
+
+def hook_file(container_id: str, *, run: str = names.RUN_DIR) -> str:
+    """Marker: kubelet has not asked for the postStart hook of this restored container yet."""
+    return f"{run}/hook/{container_id}"
 
 
 def restored_file(container_id: str, *, run: str = names.RUN_DIR) -> str:

@@ -25,6 +25,9 @@ ANNOTATION_RESTORE_ROLE = "podferry.dev/restore-role"
 ANNOTATION_RESTORE_CONTAINER = "podferry.dev/restore-container"
 """On a target pod: name of the container that is restored. Any other one is an init container,
 whose work travels in the files: it ends with success at once and does nothing."""
+ANNOTATION_RESTORE_HOOKS = "podferry.dev/restore-hooks"
+"""On a target pod: JSON of {container name: command of its postStart exec hook}. The hook ran at
+the source, so kubelet's call of it in the restored container does nothing, once."""
 ANNOTATION_CLAIM = "podferry.dev/claim"
 ANNOTATION_DETACHED = "podferry.dev/detached-labels"
 """JSON of the labels that were taken from a source pod, so that they can be given back."""
@@ -40,7 +43,7 @@ NODE_FACTS = "podferry-nodes"
 STATE_DIR = "/var/lib/podferry"
 """Persistent on a node: attempts/<uid>.<attempt>/{source,target}/ survive a reboot."""
 RUN_DIR = "/run/podferry"
-"""Volatile on a node: hold/<container id>, restored/<container id>, sockets, pids."""
+"""Volatile on a node: hold/, restored/, hook/ <container id>, sockets, pids."""
 INSTALL_DIR = "/opt/podferry"
 
 AGENT_PORT = 9550

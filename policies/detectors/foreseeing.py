@@ -7,7 +7,9 @@ that begins now is over. Utilisation is counted as in `trailing`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
+from operator import mul
 from statistics import median
 
 from podferry.policies import memory
@@ -15,6 +17,9 @@ from podferry.policies.args import count, number
 from podferry.policies.detectors.trailing import fallback
 from podferry.policies.vocabulary import Node, Overload, Pod, Snapshot
 from podferry.policies.words import gib, pace, seconds
+
+_EXACT = 1e-12
+"""Residuals [of the limit] that are rounding, not distance."""
 
 
 def line(values: list[float], weights: list[float]) -> tuple[float, float]:
@@ -45,16 +50,30 @@ def tricube(count: int) -> list[float]:
     return [weights[0], weights[0], *weights]
 
 
+@lru_cache(maxsize=64)
+def tricube_line(count: int) -> tuple[list[float], list[float]]:
+    """Return what the values are multiplied by to give b0 and b1 of their tricube-weighted line.
+
+    A fitted line is linear in its values, so its answers to unit vectors are all there is to know;
+    asked thousands of times a second with the same count.
+    """
+    weights = tricube(count)
+    units = [[1.0 if at == one else 0.0 for at in range(count)] for one in range(count)]
+    fitted = [line(unit, weights) for unit in units]
+    return [b0 for b0, _ in fitted], [b1 for _, b1 in fitted]
+
+
 def local_line(values: list[float], robust: bool) -> tuple[float, float]:
     """Return the tricube-weighted line, fitted once more with bisquare weights if `robust`."""
-    weights = tricube(len(values))
-    b0, b1 = line(values, weights)
+    for_b0, for_b1 = tricube_line(len(values))
+    b0, b1 = sum(map(mul, for_b0, values)), sum(map(mul, for_b1, values))
     if not robust:
         return b0, b1
     residuals = [abs(y - b0 - b1 * (at + 1)) for at, y in enumerate(values)]
     scale = 6.0 * median(residuals)
-    if scale == 0:
+    if scale < _EXACT:
         return b0, b1
+    weights = tricube(len(values))
     damped = [
         weight * (1.0 - (residual / scale) ** 2) ** 2 if residual < scale else 0.0
         for weight, residual in zip(weights, residuals, strict=True)
@@ -156,9 +175,10 @@ class Holt:
 
 def least_squares(times: tuple[float, ...], values: tuple[float, ...]) -> float:
     """Return the slope of the least-squares line; at least two samples, times rising."""
-    mean_t, mean_v = sum(times) / len(times), sum(values) / len(values)
-    cross = sum((t - mean_t) * (v - mean_v) for t, v in zip(times, values, strict=True))
-    return cross / sum((t - mean_t) ** 2 for t in times)
+    mean = sum(times) / len(times)
+    off = [time - mean for time in times]
+    cross: float = sum(map(mul, off, values))
+    return cross / sum(each * each for each in off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +201,8 @@ class TimeToExhaustion:
         if room > 0 and growth <= 0:
             return None
         left = max(0.0, room) / growth if growth > 0 else 0.0
+        if left >= memory.longest_move(node) + self.margin:
+            return None  # whoever the fastest grower is
         move = self._fastest(node)
         if left >= move + self.margin:
             return None

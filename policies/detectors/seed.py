@@ -27,6 +27,15 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Never:
+    """No node ever needs help: for policies that only cordon."""
+
+    def detect(self, node: Node, snapshot: Snapshot) -> Overload | None:
+        """See `Detector`."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class Slope:
     """Free memory will be below the threshold if every pod goes on as in the last `window`."""
 

@@ -24,7 +24,12 @@ class Hysteresis:
 
     def check(self, command: Command, moves: tuple[Move, ...], snapshot: Snapshot) -> Verdict:
         """See `Gate`."""
-        node = snapshot.node(command.source)
+        held = self.holds(command.source, moves, snapshot)
+        return held or Verdict(True, f"{command.source} is abnormal")
+
+    def holds(self, source: str, moves: tuple[Move, ...], snapshot: Snapshot) -> Verdict | None:
+        """See `NodeGate`."""
+        node = snapshot.node(source)
         times = node.history.times
         if not times:
             return Verdict(False, f"no samples of {node.name}")
@@ -34,7 +39,7 @@ class Hysteresis:
             return Verdict(False, f"{why}{seconds(self.max_age)} are allowed")
         abnormal, bad = self._state(node)
         if abnormal:
-            return Verdict(True, f"{node.name} is abnormal: {bad} bad samples in a row at the end")
+            return None
         why = (
             f"{bad} samples of {node.name} in a row with less than {self.free_percent:g} % free, "
             f"more than {self.abnormal} are needed"

@@ -27,13 +27,20 @@ class Blocking:
 
     def check(self, command: Command, moves: tuple[Move, ...], snapshot: Snapshot) -> Verdict:
         """See `Gate`. Further pods of the same node in the same decision queue behind the first."""
-        start: float | None = None
+        held = self.holds(command.source, moves, snapshot)
+        if held is not None:
+            return held
+        ends = [expected_end(move, snapshot.now) for move in moves if move.queued]
+        if ends:
+            return Verdict(True, "after the pods of this node before it", start=max(ends))
+        return Verdict(True, "no move is under way")
+
+    def holds(self, source: str, moves: tuple[Move, ...], snapshot: Snapshot) -> Verdict | None:
+        """See `NodeGate`: the seed asks its checker once a node, before it looks for pods."""
         for move in moves:
             if move.queued:
-                if move.source != command.source:
+                if move.source != source:
                     return Verdict(False, f"this decision already moves pods of {move.source}")
-                end = expected_end(move, snapshot.now)
-                start = end if start is None else max(start, end)
             elif move.ended is None:
                 why = f"{move.pod} is being moved from {move.source} to {move.target}"
                 return Verdict(False, why, until=move.expected_end)
@@ -41,9 +48,7 @@ class Blocking:
                 until = move.ended + self.backoff
                 why = f"{move.pod} was moved {seconds(snapshot.now - move.ended)} ago"
                 return Verdict(False, f"{why}, {seconds(self.backoff)} must pass", until=until)
-        if start is not None:
-            return Verdict(True, "after the pods of this node before it", start=start)
-        return Verdict(True, "no move is under way")
+        return None
 
 
 @dataclass(frozen=True, slots=True)

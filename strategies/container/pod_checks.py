@@ -17,6 +17,7 @@ from podferry.strategies.container.finding import (
     is_sidecar,
     title,
 )
+from podferry.strategies.container.hook_checks import check_hooks
 from podferry.wire import names
 
 OWNERS = ("ReplicaSet", "Job", "StatefulSet")
@@ -36,7 +37,7 @@ def check_pod(pod: RawPod) -> list[Finding]:
         pod: the raw pod as the API server has it.
     """
     checks = (
-        _ownership, _opted_in, _excluded, _running, _containers, _hooks, _host, _volumes,
+        _ownership, _opted_in, _excluded, _running, _containers, check_hooks, _host, _volumes,
         _terminal, _devices,
     )  # fmt: skip
     return [finding for check in checks for finding in check(pod)]
@@ -173,16 +174,6 @@ def _powers(container: dict[str, Any]) -> list[str]:
     added = [str(one).upper() for one in (context.get("capabilities") or {}).get("add") or []]
     powers = ["privileged: true"] if context.get("privileged") else []
     return powers + [one for one in added if one.removeprefix("CAP_") in _POWERS]
-
-
-def _hooks(pod: RawPod) -> Iterator[Finding]:
-    for one in app_containers(pod):
-        if (one.get("lifecycle") or {}).get("postStart"):
-            yield Finding(
-                Reason.LIFECYCLE_HOOK,
-                f"container {one.get('name')} of {title(pod)} has lifecycle.postStart, which would"
-                " run again beside the frozen source; do its work in the container's own start",
-            )
 
 
 def _host(pod: RawPod) -> Iterator[Finding]:

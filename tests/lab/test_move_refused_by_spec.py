@@ -77,7 +77,7 @@ CASES = (
     Case("init", "InitContainers", "in the container's own start",
          spec={"initContainers": [{**OTHER_APP, "securityContext": {"privileged": True}}]}),
     Case("hook", "LifecycleHook", "in the container's own start",
-         {"lifecycle": {"postStart": {"exec": {"command": ["/x"]}}}}),
+         {"lifecycle": {"postStart": {"httpGet": {"path": "/x", "port": 80}}}}),
     Case("static", "StaticPod", "run it as a Deployment",
          annotations={"kubernetes.io/config.mirror": "0"}),
     Case("foreign-owner", "OwnerNotSupported", "supported: pods of a Deployment"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from podferry.agent.target import START_SECONDS
+from podferry.agent.started import START_SECONDS
 from podferry.wire import layout
 from podferry.wire.stages import TargetStage, Verdict
 

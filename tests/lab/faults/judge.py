@@ -15,7 +15,7 @@ SETTLE_SECONDS = 10.0
 OURS = ("page_receiver.py", "page_sender.py", "podferry-deadman", "wrapper.py", "podferry-detached")
 _LEFT = r"""
 ls -d /var/lib/podferry/attempts/*/*/ram 2>/dev/null
-ls -d /run/podferry/hold/* 2>/dev/null
+ls -d /run/podferry/hold/* /run/podferry/hook/* 2>/dev/null
 states=$(find /sys/fs/cgroup/freezer -name freezer.state 2>/dev/null)
 for f in $(grep -LF THAWED $states /dev/null); do
   [ $f != /dev/null ] || continue

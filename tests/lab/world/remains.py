@@ -9,7 +9,7 @@ from tests.lab.moves import Moves
 
 _LEFT = """
 ls -d /var/lib/podferry/attempts/{uid}.*/*/ram 2>/dev/null
-ls /run/podferry/hold 2>/dev/null
+ls /run/podferry/hold /run/podferry/hook 2>/dev/null | grep -v :
 for p in $(pgrep -x criu); do echo "criu $p $(tr '\\0' ' ' </proc/$p/cmdline)"; done
 for f in $(find /sys/fs/cgroup/freezer -name freezer.state 2>/dev/null); do
   [ "$(cat $f)" = THAWED ] || [ -z "$(cat $(dirname $f)/tasks)" ] || echo "frozen $f"

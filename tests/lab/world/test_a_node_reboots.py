@@ -7,29 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.lab.cluster import Cluster, podferry_lab
-from tests.lab.faults import judge
 from tests.lab.moves import OTHER, Moves, why
-from tests.lab.world import moments
+from tests.lab.world import moments, power, remains
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
-
-
-def reboot(cluster: Cluster, node: str) -> None:
-    """Cut its power, start it, and return once its kubelet and its agent are back."""
-    old = boot_id(cluster, node)
-    podferry_lab("reboot", node, "--name", cluster.name)
-    print(f"{node} was rebooted")
-    moments.until(lambda: boot_id(cluster, node) == old, f"{node} does not come back", 120)
-    cluster.kubectl("wait", f"node/{node}", "--for=condition=Ready", "--timeout=120s")
-    system = ("-n", "podferry-system")
-    cluster.kubectl("rollout", "status", "daemonset/podferry-agent", *system, "--timeout=180s")
-    cluster.kubectl("rollout", "status", "deploy/podferry-controller", *system, "--timeout=180s")
-
-
-def boot_id(cluster: Cluster, node: str) -> str:
-    """As its kubelet reported it last."""
-    return str(cluster.get("node", node)["status"]["nodeInfo"]["bootID"])
 
 
 def at(moves: Moves, step: str, side: str) -> tuple[dict[str, Any], Any, dict[str, Any], str]:
@@ -39,7 +20,7 @@ def at(moves: Moves, step: str, side: str) -> tuple[dict[str, Any], Any, dict[st
     source = pod["spec"]["nodeName"]
     with ExitStack() as stand:
         uid = stand.enter_context(moments.held(moves, pod, step))
-        reboot(moves.cluster, source if side == "source" else OTHER[source])
+        power.reboot(moves.cluster, source if side == "source" else OTHER[source])
         stand.close()
         status = moves.ended("m")
     print(f"ended {status['phase']} ({why(status)})")
@@ -72,7 +53,7 @@ def test_a_source_that_reboots_before_its_freeze_starts_afresh_once(moves: Moves
     _, earlier, status, uid = at(moves, "source.Frozen", "source")
     assert status["phase"] == "RolledBack", status
     moves.kubectl("rollout", "status", "deployment/w", "--timeout=120s")
-    fresh = judge.one_pod(moves, "w")
+    fresh = remains.one_pod(moves, "w")
     moves.says(fresh, " ready ")
     assert moves.answer(fresh).boot != earlier.boot
-    moments.until(lambda: judge.left_over(moves, uid), "left over")
+    moments.until(lambda: remains.left_over(moves, uid), "left over")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from podferry.agent import files
-from podferry.agent import target as module
+from podferry.agent import started as module
 from podferry.agent.engine import Side
 from podferry.agent.errors import AgentError
 from podferry.wire import layout
@@ -32,9 +33,9 @@ def rehearsing(world: World, *, restored: bool) -> Side:
     return side
 
 
-def marker(world: World) -> Path:
-    """What the wrapper leaves until `start` of that container."""
-    place = Path(world.node.local(layout.restored_file(CID)))
+def marker(world: World, path: str = layout.restored_file(CID)) -> Path:
+    """What the wrapper leaves until `start` of that container, or until its hook was asked for."""
+    place = Path(world.node.local(path))
     place.parent.mkdir(parents=True)
     place.touch()
     return place
@@ -50,6 +51,29 @@ async def test_one_that_containerd_never_started_is_no_rehearsal(world: World) -
 async def test_one_that_was_started_is(world: World) -> None:
     side = rehearsing(world, restored=True)
     marker(world).unlink()
+    await target(world).reach(side, "Rehearsed", None)
+    assert side.facts["rehearsed"] == CID
+
+
+async def test_one_whose_hook_kubelet_has_not_asked_for_is_not_yet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", 60)
+    side = rehearsing(world, restored=True)
+    hook = marker(world, layout.hook_file(CID))
+    work = asyncio.create_task(target(world).reach(side, "Rehearsed", None))
+    done, _ = await asyncio.wait([work], timeout=0.3)
+    assert not done
+    hook.unlink()
+    await work
+    assert side.facts["rehearsed"] == CID
+
+
+async def test_one_whose_kubelet_never_asks_for_the_hook_is_a_rehearsal_all_the_same(
+    world: World,
+) -> None:
+    side = rehearsing(world, restored=True)
+    marker(world, layout.hook_file(CID))
     await target(world).reach(side, "Rehearsed", None)
     assert side.facts["rehearsed"] == CID
 

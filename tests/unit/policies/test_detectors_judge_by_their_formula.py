@@ -9,6 +9,7 @@ from podferry.policies.detectors.foreseeing import (
     LocalRegression,
     RobustRegression,
     TimeToExhaustion,
+    line,
     local_line,
     tricube,
 )
@@ -21,6 +22,7 @@ from podferry.policies.detectors.trailing import (
     Mad,
     NSigma,
     interquartile_range,
+    next_by_ar1,
 )
 from podferry.policies.vocabulary import MoveCost, Pressure
 from podferry.policies.words import GIB
@@ -100,6 +102,22 @@ def test_a_spike_bends_local_regression_and_not_the_robust_one():
     values = [0.5] * 27 + [0.95, 0.5, 0.5]
     assert local_line(values, robust=False)[1] > 1e-3
     assert local_line(values, robust=True) == pytest.approx((0.5, 0.0), abs=1e-12)
+
+
+def test_weights_multiply_residuals_not_their_squares():
+    # squares of the weights 1 1 1 4: sum 7, mean x 22/7, mean y 4/7, slope (24/7) / (62/7)
+    b0, b1 = line([0.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 2.0])
+    assert (b0, b1) == pytest.approx((4 / 7 - 24 / 62 * 22 / 7, 24 / 62))
+
+
+def test_the_line_that_is_kept_for_a_count_of_samples_is_the_fitted_one():
+    values = [0.4, 0.5, 0.45, 0.7, 0.65, 0.9, 0.8]
+    assert local_line(values, robust=False) == pytest.approx(line(values, tricube(7)), rel=1e-12)
+
+
+def test_the_autoregression_never_runs_away():
+    # phi would be 1.1
+    assert next_by_ar1([0.1, 0.1, 0.1, 0.2, 0.4, 0.8]) == pytest.approx(0.8)
 
 
 def test_quartiles_are_the_samples_that_cloudsim_takes():

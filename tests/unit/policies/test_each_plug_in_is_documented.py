@@ -6,9 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from podferry.policies.args import Arg, declared
-from podferry.policies.registry import TABLES
+from podferry.policies.gates.limits import CoolDown
+from podferry.policies.gates.seed import Blocking
+from podferry.policies.registry import TABLES, policy_from
+from podferry.policies.victims.seed import BigEnough, SteepestSlope
 from podferry.policies.words import GIB
 
 ROOT = Path(__file__).parents[3] / "policies"
@@ -49,6 +53,13 @@ def test_a_plug_in_has_its_section(kind, name):
     for arg, (what, default) in declared(TABLES[kind][name]).items():
         row = f"| `{arg}` | {written(what, default)} |"
         assert row in text, f"{FOLDERS[kind]}/README.md, {name}: no row {row}"
+
+
+def test_the_policy_of_the_documentation_can_be_taken():
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    policy = policy_from(yaml.safe_load(text))
+    assert policy.victims == SteepestSlope(otherwise=BigEnough())
+    assert policy.gates == (Blocking(), CoolDown())
 
 
 @pytest.mark.parametrize("kind", sorted(TABLES))

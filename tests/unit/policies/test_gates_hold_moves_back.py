@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from podferry.policies.decide import decide
+from podferry.policies.detectors.seed import Threshold
 from podferry.policies.gates.hysteresis import Hysteresis
 from podferry.policies.gates.limits import Budgets, CoolDown
 from podferry.policies.gates.seed import Blocking, Concurrent
-from podferry.policies.vocabulary import Command, Move, Snapshot
-from tests.unit.policies.worlds import NOW, node, series, world
+from podferry.policies.targets.seed import LeastUsed
+from podferry.policies.victims.seed import Largest
+from podferry.policies.vocabulary import Command, Move, Policy, Snapshot
+from tests.unit.policies.worlds import NOW, no_draw, node, pod, series, world
 
 HOUR = 3600.0
 
@@ -78,6 +82,16 @@ def test_blocking_takes_one_node_a_decision():
     assert check(gate, under_way(queued=True, source="a")).start == NOW + 50
     assert not check(gate, under_way(queued=True, source="c")).allowed
     assert check(gate, under_way()).until == NOW + 50
+
+
+def test_a_gate_that_holds_a_node_is_asked_before_a_pod_is_chosen():
+    place = node("a", [pod("a/p", 80)])
+    rules = Policy(Threshold(), Largest(), LeastUsed(), (Blocking(),))
+    snapshot = world(place, node("b", used=5))
+    decision = decide(rules, snapshot, (under_way(),), no_draw)
+    assert decision.waiting["a"].why == "q is being moved from a to b"
+    assert (decision.commands, decision.choices) == ((), {})
+    assert decide(rules, snapshot, (), no_draw).waiting == {}
 
 
 @pytest.mark.parametrize(

@@ -159,5 +159,7 @@ def test_the_history_that_a_policy_needs_is_the_longest_of_its_rules():
     assert history_needed(policy_from(PLAIN), 15.0) == 135.0
     regression = {**PLAIN, "detector": {"name": "local-regression"}}
     assert history_needed(policy_from(regression), 15.0) == 465.0
+    patient = {**PLAIN, "gates": [{"name": "hysteresis"}]}
+    assert history_needed(policy_from(patient), 15.0) == 2 * 8 * 15.0 + 15.0
     gated = {"name": "pressure-gate", "args": {"detector": {"name": "holt"}}}
     assert history_needed(policy_from({**PLAIN, "detector": gated}), 60.0) == 1860.0

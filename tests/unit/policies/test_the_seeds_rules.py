@@ -75,6 +75,7 @@ STEEP = SteepestSlope(GIB, 300.0, 60.0)
         ("biggest slope so that the buffer is not full", {"w": 3.0, "q": 1.0}, 10, ["w"]),
         ("no slope for any pod", {"w": 0.0, "q": 0.0}, 10, []),
         ("buffer not full", {"w": 1.0, "q": 0.5}, 10, []),
+        ("buffer just full", {"w": 2.0, "q": 0.0}, 10, []),
         ("all", {"w": 2.0, "q": 1.5, "z": 3.0}, 5, ["z", "w", "q"]),
     ],
 )
@@ -96,6 +97,7 @@ def test_big_enough_takes_the_smallest_that_is():
     # TestBigEnoughMigration: 26 asked of {20, 30, 40}
     pods = [pod("ow", 20), pod("oq", 30), pod("z2", 40)]
     assert choose(BigEnough(), pods, 26) == ["oq"]
+    assert choose(BigEnough(), pods, 30) == ["oq"]
     assert choose(BigEnough(), pods, 41) == []
     assert choose(BigEnough(otherwise=Largest(False)), pods, 41) == ["z2"]
 
@@ -211,6 +213,14 @@ def test_concurrent_is_always_ready_and_moves_follow_one_another():
     assert verdict.start + move_time(20) == pytest.approx(NOW + 3 * took, abs=1.0)
     later = gate.check(command("pod3"), (move("pod1", 10, NOW, NOW + took),), at(NOW + 5 * 3600))
     assert (later.allowed, later.start) == (True, None)
+
+
+def test_the_second_pod_finds_the_target_as_the_first_will_leave_it():
+    # ValidateCmds, T = 30: 60 % free, 20 leave 40, 20 more would leave 20 of the 35 that must be
+    snapshot = world(node("z2", [pod("ow", 20), pod("oq", 20)], used=90), node("z1", used=40))
+    decision = decide(policy(30.0, Everybody()), snapshot, (), no_draw)
+    assert [each.pod for each in decision.commands] == ["ow"]
+    assert decision.placements["oq"].shortfall == pytest.approx(15 * GIB)
 
 
 def test_the_same_pod_is_not_moved_twice_by_the_concurrent_checker():

@@ -64,6 +64,7 @@ class Sandbox:
         ).replace("SETTLE_SECONDS = 5", f"SETTLE_SECONDS = {settle}")
         assert "/sys/fs/cgroup" not in wrapper
         (root / "wrapper.py").write_text(wrapper)
+        (root / "skip_hook.py").write_text((SOURCE / "skip_hook.py").read_text())
 
     def _script(self, name: str, text: str) -> Path:
         place = self.root / name

@@ -27,5 +27,6 @@ def test_the_front_and_the_freeze_script_use_the_same_folders() -> None:
     front = WRAPPER.with_name("podferry-runc.sh").read_text()
     assert f"\nrun={names.RUN_DIR}\n" in front
     assert f"{names.INSTALL_DIR}/wrapper.py" in front
+    assert f"{names.INSTALL_DIR}/skip_hook.py" in front
     assert f"{names.INSTALL_DIR}/runc-path" in front
     assert names.ANNOTATION_RESTORE.replace(".", "\\.") in front

@@ -29,6 +29,7 @@ def test_a_fresh_node_gets_every_part_with_its_permissions_and_one_restart(
         ("wrapper.py", "wrapper.py", 0o644),
         ("page_receiver.py", "page_receiver.py", 0o644),
         ("page_sender.py", "page_sender.py", 0o644),
+        ("skip_hook.py", "skip_hook.py", 0o644),
     ):
         assert (base / place).read_text() == (SOURCE / source).read_text()
         assert (base / place).stat().st_mode & 0o7777 == mode
@@ -36,7 +37,7 @@ def test_a_fresh_node_gets_every_part_with_its_permissions_and_one_restart(
     assert host.restarts == ["systemctl restart containerd"]
     lines = capsys.readouterr().out.splitlines()
     assert "front  installed  /opt/podferry/bin/podferry-runc" in lines
-    assert lines[-1].startswith("result: install done, 8 changed")
+    assert lines[-1].startswith("result: install done, 9 changed")
 
 
 def test_the_drop_in_registers_our_front_and_lets_our_annotations_through(host: FakeHost) -> None:

@@ -74,7 +74,7 @@ def test_undo_removes_what_moves_left_and_keeps_what_it_does_not_know(
     for folder in ("attempts/u.1/source", "blocked", "seen"):
         (state / folder).mkdir(parents=True)
     (state / "mine").write_text("mine")
-    for folder in ("tls", "seals", "hold", "restored", "criu"):
+    for folder in ("tls", "seals", "hold", "restored", "hook", "criu"):
         (host.root / "run/podferry" / folder).mkdir(parents=True)
     (host.root / "run/podferry/tls/tls.key").write_text("secret")
     assert run(installer(host), "undo") == 0

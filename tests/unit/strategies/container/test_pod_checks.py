@@ -67,8 +67,8 @@ CASES: dict[str, tuple[dict[str, Any], Reason, list[str]]] = {
             "add": ["NET_ADMIN"]}}}]), R.INIT_CONTAINERS, ["init container net", "NET_ADMIN"],
     ),
     "post start": (
-        with_container(lifecycle={"postStart": {"exec": {}}}),
-        R.LIFECYCLE_HOOK, ["container app", "postStart"],
+        with_container(lifecycle={"postStart": {"httpGet": {"port": 80}}}),
+        R.LIFECYCLE_HOOK, ["container app", "postStart", "httpGet", "exec hook"],
     ),
     "host network": (pod(hostNetwork=True), R.HOST_NETWORK, ["take hostNetwork out"]),
     "host pid": (pod(hostPID=True), R.HOST_NAMESPACES, ["hostPID", "process"]),
