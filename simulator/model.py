@@ -73,6 +73,8 @@ class Cluster:
     """Requests of the trace times this are what the scheduler and kubelet see; 0: none."""
     spread: bool = True
     """True: the scheduler prefers the node with the least requested; False: the most."""
+    kills: bool = True
+    """False: neither kubelet nor kernel ever acts, as in the seed's simulator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class MoveModel:
     """Of a virtual machine [bytes/s]; it converges only below the link's rate."""
     downtime: float = 0.5
     """Stop at the end of a pre-copy [s]."""
+    progress_timeout: float = 150.0
+    """A pre-copy that does not converge is given up so long after its first pass (KubeVirt) [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ class Scenario:
     """Memory between two samples: a line; False: a step."""
     restart_delay: float = 10.0
     """From a kill to the new start, beside the wait for room [s]."""
+    horizon: float = 0.0
+    """End of the simulated time [s]; 0: twice the trace's own, and an hour."""
 
 
 @dataclass(frozen=True, slots=True)

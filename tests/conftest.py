@@ -1,4 +1,4 @@
-"""Rules for the whole suite: where a skipped lab test is a failure; no property test has a clock."""
+"""Rules for the whole suite: where a skipped test is a failure; property tests have no clock."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# How long an example takes is the machine's affair, not a test's. Where every lab test must run the
-# examples are the same each time, so that two runs of one tree say the same; new ones are looked for
-# in all other runs, and by `make fuzz`.
+# How long an example takes is the machine's affair, not a test's. Where every lab test must run,
+# the examples are the same each time, so that two runs of one tree say the same; new ones are looked
+# for in all other runs, and by `make fuzz`.
 hypothesis.settings.register_profile(
     "podferry",
     deadline=None,

@@ -7,7 +7,7 @@ DONE = 0
 ENDED_OTHERWISE = 1
 """A followed migration ended otherwise, or the request was refused or failed."""
 BAD_INPUT = 2
-"""The request makes no sense; nothing was sent."""
+"""The request makes no sense; nothing was sent or written."""
 UNREACHABLE = 3
 """No answer from the API server."""
 INTERRUPTED = 130
@@ -19,7 +19,8 @@ MEANING = {
     ENDED_OTHERWISE: "the migration ended `RolledBack`, `Failed`, `Cancelled` or `ColdRestarted`, "
     "or the API server refused the request; `drain`: some pods are left, each with its reason; "
     "`support-bundle`: written without some parts, each with its reason, or not written",
-    BAD_INPUT: "usage or bad input; nothing was sent",
+    BAD_INPUT: "usage or bad input; nothing was sent or written",
     UNREACHABLE: "the cluster cannot be reached",
-    INTERRUPTED: "interrupted; a migration that was asked for goes on",
+    INTERRUPTED: "interrupted; a migration that was asked for goes on; `simulate` keeps the runs "
+    "that are done",
 }

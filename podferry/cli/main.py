@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "podferry.cli.bundle:support_bundle",
         "Collect what helps others understand a move.",
     ),
+    "simulate": ("podferry.cli.simulate:simulate", "Try a policy on a recorded trace of memory."),
     "install": ("podferry.cli.install:install", "Install podferry into a cluster."),
     "uninstall": ("podferry.cli.uninstall:uninstall", "Remove podferry from a cluster."),
     "image": ("podferry.cli.image:image", "Build the container image, without Docker."),

@@ -1,0 +1,1 @@
+"""What a sweep led to, for people: a text table, JSON, CSV, one HTML page."""
