@@ -10,8 +10,8 @@ import hypothesis
 import pytest
 
 # How long an example takes is the machine's affair, not a test's. Where every lab test must run,
-# the examples are the same each time, so that two runs of one tree say the same; new ones are looked
-# for in all other runs, and by `make fuzz`.
+# the examples are the same each time, so that two runs of one tree say the same; new ones are
+# looked for in all other runs, and by `make fuzz`.
 hypothesis.settings.register_profile(
     "podferry",
     deadline=None,

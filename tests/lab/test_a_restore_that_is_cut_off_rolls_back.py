@@ -9,9 +9,9 @@ from tests.lab.on_node import left_over
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-# Runs in the node: stops the wrapper and its criu once the images shrink, kills one of them and lets
-# the other go on. Prints what it killed and how much of the images was left; fails if that was all
-# or nothing. It comes before other work of a busy machine: a restore may take less than its turn.
+# Runs in the node: stops the wrapper and its criu once the images shrink, kills one of them and
+# lets the other go on. Prints what it killed and how much of the images was left; fails if that was
+# all or nothing. It comes before other work of a busy machine: a restore may take less than a turn.
 KILL = """
 import glob, os, signal, sys, time
 os.nice(-20)
