@@ -1,4 +1,4 @@
-"""Rules for the whole suite: where a skipped lab test is a failure."""
+"""Rules for the whole suite: where a skipped test is a failure; property tests have no clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,19 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes is the machine's affair, not a test's. Where every lab test must run,
+# the examples are the same each time, so that two runs of one tree say the same; new ones are
+# looked for in all other runs, and by `make fuzz`.
+hypothesis.settings.register_profile(
+    "podferry",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("PODFERRY_REQUIRE_LAB")),
+)
+hypothesis.settings.load_profile("podferry")
 
 NOT_TESTED = Path(__file__).resolve().parents[1] / "docs" / "reference" / "not-tested.md"
 

@@ -219,7 +219,9 @@ def test_outputs_that_the_system_refuses_are_refused_before_the_first_run(
 POLICIES: dict[str, tuple[str, str]] = {
     "unknown plug-in": (POLICY.replace("threshold", "crystal-ball"), "'crystal-ball'"),
     "unknown argument": (POLICY.replace("freePercent", "freeShare"), "freeShare"),
-    "argument out of range": (POLICY.replace("30", "130"), "freePercent is 130 %; give 0 to 100 %"),
+    "argument out of range": (
+        POLICY.replace("30", "130"), "freePercent is 130 %; give 0.1 to 100 %"
+    ),
     "unknown key": (POLICY + "colour: red\n", "colour"),
     "no victim": (POLICY.replace("victim", "detector"), "victim"),
     "contradiction": (
