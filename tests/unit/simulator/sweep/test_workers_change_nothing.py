@@ -61,6 +61,8 @@ def test_a_sweep_that_ctrl_c_ended_goes_on_where_it_was(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command("--workers", "2", "--seeds", "3000"),
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A suite that runs in the background has it ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while process.poll() is None and not (runs.exists() and runs.read_bytes().count(b"\n") > 40):
         time.sleep(0.05)
@@ -86,9 +88,11 @@ policies:
   best:
     detector: {name: oracle, args: {horizon: 300}}
     victim: {name: oracle}
-    target: {name: least-used, args: {freePercent: 5}}
+    target: {name: least-used, args: {freePercent: 30}}
 grids:
   - name: best
     grid: {policy: [best], policy.detector: [{name: oracle}, {name: threshold}]}
 """)
-    assert "best,trace.csv" in told(tmp_path)
+    figures = told(tmp_path)
+    assert "policy best, detector oracle" in figures
+    assert "policy best, detector threshold" in figures
