@@ -128,6 +128,13 @@ def _restore_once(
 ) -> Work:
     """runc restore, frozen; on any failure nothing of it is left."""
     image: Image | None = node.disk.get(f"{folder}/images")
+    if plan["spend"]:
+        if image is None or image.spent:
+            node.disk[f"{folder}/failed-{role}.json"] = {
+                "containerID": identity, "podUID": uid, "reason": "ImagesSpent", "message": "",
+            }  # fmt: skip
+            raise Failed("the images are gone, or spent")
+        image.spent = True
     made = Container(identity, uid, node.name, Memory(-1, whole=False), frozen=True)
     node.containers[identity] = made
     me = node.procs[f"create/{identity}"]

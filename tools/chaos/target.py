@@ -1,6 +1,7 @@
 """What the fake target agent does for each stage, with the page receiver and the lazy-pages daemon.
 
-Mirrors `agent/target.py`, `agent/claims.py` and `agent/pages.py`: same markers in the same order.
+Mirrors `agent/target.py`, `agent/claims.py`, `agent/serving.py` and `agent/pages.py`: same markers
+in the same order.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Target(Handler):
 
     def _order_wrapper(self, side: Side, action: str, container: str = "") -> None:
         plan = {"action": action, "roles": [self.role_of(side)], "lazy": side.lazy}
+        plan["spend"] = not side.lazy and not side.params.get("sameName")
         if container:
             plan["containerID"] = container
         side.write("restore.json", plan)
@@ -107,12 +109,27 @@ class Target(Handler):
         image = side.read("images")
         if image is None or not image.complete:
             raise StageFailed("Incomplete", "the manifest is missing")
-        if side.lazy and not side.has("lazy.pid"):
+        if side.lazy:
+            yield from self._start_lazy(side)
+        yield from self._restore(side)
+        side.note(rehearsed=side.facts["containerID"])
+
+    def _start_lazy(self, side: Side) -> Work:
+        if not side.has("lazy.pid"):
             side.write("lazy.pid", True)
             self.node.start("lazy", self._fetch(side))
             yield 0.02
-        yield from self._restore(side)
-        side.note(rehearsed=side.facts["containerID"])
+
+    def _fetch_again(self, side: Side) -> Work:
+        """From the second serving, for the pod that keeps its name."""
+        if not side.has("again"):
+            self.node.kill("lazy")
+            yield 0.002
+            side.remove("lazy.pid", "lazy.rc")
+            side.write("again", True)
+        if side.read("lazy.rc"):
+            raise StageFailed("PagesLost", "criu lazy-pages ended before the resume")
+        yield from self._start_lazy(side)
 
     def _fetch(self, side: Side) -> Work:
         """criu lazy-pages: fetches once the target runs; ends badly with the page server."""
@@ -154,8 +171,9 @@ class Target(Handler):
 
         yield from self.node.sim.wait(answered, 100.0, poll=0.005)
         if not self.restored(side, claim):
-            self._order_wrapper(side, "refuse")
-            raise StageFailed("RestoreFailed", "criu ended, or nothing was restored in time")
+            told = side.has(failed) and side.read(failed)["containerID"] == identity
+            self._order_wrapper(side, "refuse" if told else "hold")
+            raise StageFailed("RestoreFailed", "criu ended, or its wrapper was killed")
         item = self.node.containers.get(identity)
         if item is None or not item.frozen:
             raise StageFailed("NotFrozen", "the restored container is not frozen")
@@ -202,6 +220,8 @@ class Target(Handler):
             )
 
         yield from self.node.sim.wait(there, 1e6)
+        if side.lazy:
+            yield from self._fetch_again(side)
         yield from self._restore(side)
 
     def _thaw(self, side: Side) -> Work:
@@ -266,8 +286,8 @@ class Target(Handler):
 
     def lost(self, side: Side) -> bool:
         """Whether the rest of the memory cannot come any more."""
-        gone = side.has("lazy.pid") and not self.node.lives("lazy")
-        return side.lazy and gone and side.read("lazy.rc") != 0
+        counts = not side.params.get("sameName") or side.has("again")
+        return side.lazy and counts and side.read("lazy.rc") not in (None, 0)
 
     def tend(self, side: Side) -> None:
         """Freeze a target whose pages stopped to arrive."""

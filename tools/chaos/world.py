@@ -196,7 +196,7 @@ class World:
             node.disk.get(f"/var/lib/podferry/attempts/{UID}.1/target/images")
             for node in self.nodes.values()
         ]
-        whole = [item for item in images if getattr(item, "complete", False) and item.turns >= 0]
+        whole = [item for item in images if getattr(item, "complete", False) and not item.spent]
         same = self.copy != CopyMode.POST_COPY.value
         return len(living) + (len(whole) if same else 0)
 
