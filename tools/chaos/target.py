@@ -143,7 +143,9 @@ class Target(Handler):
             if f"{folder}/RESUMING" in node.disk:
                 left -= 0.05
         node.disk[f"{folder}/lazy.rc"] = 0
-        item = node.containers.get(str(side.facts.get("containerID", "")))
+        # The daemon outlives agents: what a restarted one noted is on the disk only.
+        now = node.disk[f"{folder}/order"].observed.facts
+        item = node.containers.get(str(now.get("containerID", "")))
         if item is not None and item.memory is not None:
             item.memory.whole = True
 
