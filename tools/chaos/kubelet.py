@@ -75,6 +75,7 @@ class Kubelet:
                 # Housekeeping of a new kubelet kills the cgroup of a pod that is no more, past
                 # the wrapper (protocol item 10).
                 if item.alive and item.pod not in mine:
+                    self.settings["housekept"] = item.pod
                     self.node.end(item.id, "kubelet's housekeeping after its restart")
 
     def _sync(self) -> None:

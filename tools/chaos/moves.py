@@ -69,8 +69,18 @@ def reboot_source(world: World) -> None:
 def reboot_target(world: World) -> None:
     """Costs nothing before the resume; after it the workload was on that node."""
     if f"{TARGET_FOLDER}/RESUMING" in world.b.disk:
-        world.excuses.append(Excuse("its node was rebooted after the resume"))
+        world.excuses.append(Excuse("its node was rebooted after the resume", beside=False))
     world.b.reboot()
+
+
+def _then(first: Move, second: Move, seconds: float) -> Move:
+    """Two things, one after the other: a fault, and what a person does about it."""
+
+    def act(world: World) -> None:
+        first(world)
+        world.sim.later(seconds, lambda: second(world))
+
+    return act
 
 
 def delete_pod(world: World) -> None:
@@ -209,6 +219,10 @@ MOVES: dict[str, Move] = {
     "stalled leader, 15 s": stalled_leader,
     "reboot of the source node": reboot_source,
     "reboot of the target node": reboot_target,
+    "reboot of the target node, then cancelled": _then(reboot_target, cancel, 30.0),
+    "reboot of the target node, then the source's pod deleted": _then(
+        reboot_target, delete_pod, 30.0
+    ),
     "pod deleted or evicted": delete_pod,
     "pod force-deleted": force_delete_pod,
     "target pod deleted": delete_target_pod,

@@ -77,7 +77,7 @@ def waits_for(world: World) -> str:
     if status.decision is Decision.COMMITTED and resumed and resumed.status == "False":
         return f"{resumed.reason}: {resumed.message}"
     pages = condition(status, Condition.PAGING)
-    if pages is not None and pages.reason == "PagesLost":
+    if pages is not None and pages.reason in ("PagesLost", "EndedWhilePaging", "AgentUnreachable"):
         return f"{pages.reason}: {pages.message}"
     progress = condition(status, Condition.PROGRESSING)
     known = ("SourceNotThawed", "AgentUnreachable", "PagesLost", "TargetNotCleaned")

@@ -117,6 +117,7 @@ class Target(Handler):
     def _start_lazy(self, side: Side) -> Work:
         if not side.has("lazy.pid"):
             side.write("lazy.pid", True)
+            side.note(lazyBoot=self.node.boot)
             self.node.start("lazy", self._fetch(side))
             yield 0.02
 
@@ -263,6 +264,18 @@ class Target(Handler):
         self._order_wrapper(side, "refuse")
         if lost:
             self._kill(side)
+            yield from self._end_started_anew(side)
+
+    def _end_started_anew(self, side: Side) -> Work:
+        """See `agent/started_anew.py`."""
+        noted = side.read("again.json")
+        if noted is None or noted["bootID"] != f"{self.node.name}-{self.node.boot}":
+            return
+        identity = noted["containerID"]
+        yield from self.node.sim.wait(lambda: not self.node.lives(f"create/{identity}"), 10.0)
+        if self.node.lives(f"create/{identity}"):
+            raise StageFailed("StillStarting", "its create does not end")
+        self.node.end(identity, "the target's agent")
 
     def _abort(self, side: Side) -> Work:
         yield from self._disarm(side)
@@ -279,7 +292,7 @@ class Target(Handler):
 
     def _forget(self, side: Side) -> Work:
         yield 0.002
-        if side.lazy:
+        if side.lazy and not side.params.get("pagesGivenUp"):
             yield from self.node.sim.wait(lambda: side.has("lazy.rc"), 1e6)
             if side.read("lazy.rc") != 0:
                 raise StageFailed("PagesLost", "criu lazy-pages ended early; nothing was removed")
@@ -289,7 +302,9 @@ class Target(Handler):
     def lost(self, side: Side) -> bool:
         """Whether the rest of the memory cannot come any more."""
         counts = not side.params.get("sameName") or side.has("again")
-        return side.lazy and counts and side.read("lazy.rc") not in (None, 0)
+        code, began = side.read("lazy.rc"), side.facts.get("lazyBoot")
+        gone = code is not None or began not in (None, self.node.boot)
+        return side.lazy and bool(counts) and code != 0 and gone
 
     def tend(self, side: Side) -> None:
         """Freeze a target whose pages stopped to arrive."""
