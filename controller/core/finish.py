@@ -18,6 +18,7 @@ from podferry.api.migration import (
 from podferry.api.reasons import Condition, Phase, Reason
 from podferry.controller.core import (
     handover,
+    job_target,
     late_release,
     orders,
     owners,
@@ -147,7 +148,8 @@ def _resume(view: View) -> Step:
         draft.progress(Phase.PAGING, Reason.PAGES_OUTSTANDING, "fetching the rest of the memory")
     else:
         draft.progress(Phase.RELEASING, Reason.RUNNING, "releasing the source")
-    actions: list[Action] = [MarkPodRunning(migration.namespace, end.pod, end.uid)]
+    actions: list[Action] = [*job_target.give_back(view, draft.value)]
+    actions.append(MarkPodRunning(migration.namespace, end.pod, end.uid))
     # PostCopy too: the source resets its clients' connections now, and keeps its memory until the
     # last page has left.
     actions.append(orders.source(view, draft.value, SourceStage.REDIRECTED, wait=1.0))
@@ -215,6 +217,7 @@ def _next_to_release(view: View) -> Step:
     running: tuple[Action, ...] = ()
     if not handover.is_marked(view):
         running = (MarkPodRunning(migration.namespace, target.pod, target.uid),)
+    running = (*job_target.give_back(view, status), *running)
     if view.source is None or not view.source.reached(SourceStage.REDIRECTED.value):
         order = orders.source(view, status, SourceStage.REDIRECTED, wait=1.0)
         return Step(status, (*running, order), POLL_SECONDS)
@@ -253,7 +256,7 @@ def _clean_up(view: View) -> Step | None:
     wait = handover.seconds_to_deletion(view) if there else 0.0
     if wait > 0:
         return Step(status, (), wait)
-    left: list[Action] = []
+    left: list[Action] = [*job_target.give_back(view, status)]
     # The target first resets what still comes through the source's pod: then nobody waits for it.
     if view.target is None or view.target.stage != TargetStage.FORGOTTEN.value:
         left.append(orders.target(view, status, TargetStage.FORGOTTEN))
