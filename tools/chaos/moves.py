@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from podferry.api.migration import Decision
+from podferry.controller.core.undecided import FRESH_SECONDS
 
 from .clock import Work
 from .victims import TARGET_FOLDER, reached
@@ -63,7 +64,22 @@ def reboot_source(world: World) -> None:
         world.excuses.append(Excuse(f"its only node was rebooted (target at {stage})", held))
         if back or not rehearsed:
             world.excuses[-1] = Excuse("its only node was rebooted")
+    else:
+        _turned_back_on_an_old_answer(world)
     world.a.reboot()
+
+
+def _turned_back_on_an_old_answer(world: World) -> None:
+    """Declared: RolledBack may rest on an answer from just before the source's end."""
+    latest = world.sim.now + FRESH_SECONDS
+
+    def decided() -> bool:
+        status = world.status
+        back = status is not None and status.decision is Decision.ROLLED_BACK
+        return back and world.sim.now <= latest
+
+    excuse = Excuse("its node was rebooted just before the decision to turn back")
+    world.when(decided, lambda: world.excuses.append(excuse), 0.0)
 
 
 def reboot_target(world: World) -> None:

@@ -100,8 +100,7 @@ class World:
         }
         for node in self.nodes.values():
             start_agent(node, dict(handlers), self._note)
-            node.service("kubelet", Kubelet(node, self.api, self.settings).run)
-            node.starters["kubelet"] = self._kubelet(node)
+            node.service("kubelet", self._kubelet(node))
         self.leaders = {}
         for name in ("ctl-0", "ctl-1"):
             self.start_leader(name)
@@ -109,7 +108,7 @@ class World:
         self.sim.after_event = self._judge
 
     def _kubelet(self, node: Node) -> Any:
-        return lambda: Kubelet(node, self.api, self.settings).run()
+        return lambda: Kubelet(node, self.api, self.settings, self.housekept).run()
 
     def start_leader(self, name: str) -> None:
         """A new process of that replica."""
@@ -211,11 +210,19 @@ class World:
         return str(getattr(self, "_last", "u-source"))
 
     def _excuses(self) -> list[Excuse]:
-        found = [item for item in self.excuses if not item.pod or item.pod == self.holder()]
-        if self.copy == CopyMode.POST_COPY.value and self.settings.get("housekept"):
-            # A frozen source without an object still has pages to give: a declared window.
-            found.append(Excuse("kubelet ended a source whose object is gone", beside=False))
-        return found
+        return [item for item in self.excuses if not item.pod or item.pod == self.holder()]
+
+    def housekept(self, uid: str) -> None:
+        """A new kubelet ended the tasks of a pod that is no more: of one kind of move declared.
+
+        PostCopy of a kept name, after the decision: the source has no object and pages to give.
+        """
+        kept = self.kind in ("StatefulSet", "bare") and self.copy == CopyMode.POST_COPY.value
+        status = self.status
+        decided = status is not None and status.decision is Decision.COMMITTED
+        if kept and decided and uid == "u-source":
+            why = "kubelet ended a source whose object is gone"
+            self.excuses.append(Excuse(why, beside=False))
 
     def _excused(self) -> bool:
         return bool(self._excuses())

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lab.moves import OTHER, Answer, Moves, why
-from tests.lab.world import moments, remains
-from tests.lab.world.test_a_node_reboots import reboot
+from tests.lab.world import moments, power, remains
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 STOP_SERVING = "for p in $(pgrep -x criu); do kill -STOP $p && echo stopped criu $p; done"
@@ -26,7 +25,7 @@ def ended_while_paging(moves: Moves) -> tuple[dict[str, Any], Answer, str]:
         print(moves.cluster.exec(source, ["sh", "-c", STOP_SERVING]))
         stand.close()
         moves.kubectl("wait", "migration/m", "--for=condition=Paging", "--timeout=60s")
-    reboot(moves.cluster, OTHER[source])
+    power.reboot(moves.cluster, OTHER[source])
     path = "jsonpath={.status.conditions[?(@.type=='Paging')].reason}=EndedWhilePaging"
     moves.kubectl("wait", "migration/m", f"--for={path}", "--timeout=120s")
     target = moves.get("migration", "m")["status"]["target"]["pod"]
