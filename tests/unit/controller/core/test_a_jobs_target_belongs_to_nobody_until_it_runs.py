@@ -43,7 +43,7 @@ def test_the_labels_leave_the_target_before_anything_is_frozen() -> None:
     first, *rest = first_actions("Job", Condition.TARGET_READY)
     assert isinstance(first, DetachSource)
     assert first.pod == "app-2"
-    assert [item.order.stage for item in rest if isinstance(item, OrderAgent)][0] == "Frozen"
+    assert next(item.order.stage for item in rest if isinstance(item, OrderAgent)) == "Frozen"
 
 
 def test_the_target_of_another_owner_keeps_its_labels() -> None:
