@@ -31,16 +31,19 @@ def give_back(view: View, status: MigrationStatus) -> tuple[Action, ...]:
     """Once it runs: to its Job, whose pod it is from now on. Empty when the Job has it.
 
     A Job that is gone or over adopts nothing; what its user wanted for it goes for the pod as well.
+    Not for one that it had got already: `kubectl delete job --cascade=orphan` leaves it its user.
     """
     pod = _target(view, status)
     if pod is None or status.owner is None or is_ending(pod):
         return ()
     metadata = pod["metadata"]
     mine = owners.controller_of(pod).get("uid") == status.owner.uid
-    if mine and not annotation(pod, names.ANNOTATION_DETACHED):
-        return ()
     owner = view.owner
-    if owner is None or owner["metadata"]["uid"] != status.owner.uid or owners.job_is_over(owner):
+    over = owner is None or owner["metadata"]["uid"] != status.owner.uid
+    over = over or (owner is not None and bool(owners.job_is_over(owner)))
+    if not annotation(pod, names.ANNOTATION_DETACHED) and (mine or over):
+        return ()
+    if over:
         return (DeletePod(metadata["namespace"], metadata["name"], metadata["uid"]),)
     labels = dict(status.detached_labels or {})
     return (ReattachSource(metadata["namespace"], metadata["name"], metadata["uid"], labels),)

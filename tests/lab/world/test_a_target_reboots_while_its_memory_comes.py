@@ -11,12 +11,14 @@ from tests.lab.moves import OTHER, Answer, Moves, why
 from tests.lab.world import moments, power, remains
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+MB = 512
+"""Pages begin to come at the rehearsal, and some must be left when criu is stopped; 64 were not."""
 STOP_SERVING = "for p in $(pgrep -x criu); do kill -STOP $p && echo stopped criu $p; done"
 
 
 def ended_while_paging(moves: Moves) -> tuple[dict[str, Any], Answer, str]:
     """A move whose target was rebooted before its last page, and runs anew there."""
-    pod = moves.start("Deployment", "w", mb=64)
+    pod = moves.start("Deployment", "w", mb=MB)
     earlier = moves.answer(pod)
     source = pod["spec"]["nodeName"]
     with ExitStack() as stand:

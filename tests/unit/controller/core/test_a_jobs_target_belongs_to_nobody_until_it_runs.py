@@ -74,3 +74,11 @@ def test_a_job_that_is_over_gets_nothing_back() -> None:
     (action,) = job_target.give_back(view, view.migration.status)
     assert isinstance(action, DeletePod)
     assert action.pod == "app-2"
+
+
+def test_a_pod_that_was_given_back_and_then_orphaned_is_left_alone() -> None:
+    view = resumed()
+    pod = view.pods["app-2"]
+    metadata = {**pod["metadata"], "annotations": {}, "ownerReferences": []}
+    orphaned = replace(view, owner=None, pods={"app-2": {**pod, "metadata": metadata}})
+    assert job_target.give_back(orphaned, view.migration.status) == ()
