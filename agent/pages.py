@@ -93,6 +93,7 @@ async def start_lazy(node: Node, side: Side) -> None:
     ram = node.ram(side)
     argv += ["--images-dir", f"{ram}/images", "--work-dir", f"{ram}/work"]
     argv += ["-o", "lazy-pages.log", "-v4", *tls_arguments(node.publish_tls())]
+    side.note(lazyBoot=node.boot_id())
     await _spawn(node, side, argv, "lazy-pages")
     for _ in range(1000):
         if side.has(f"{layout.RAM}/work/lazy-pages.socket"):
@@ -110,13 +111,16 @@ def lazy_code(side: Side) -> int | None:
     return _code(side, "lazy-pages")
 
 
-def lost(side: Side) -> bool:
-    """Whether the daemon that fetches pages ended before it had them all.
+def lost(node: Node, side: Side) -> bool:
+    """Whether the daemon that fetches pages ended before it had them all, with its node or alone.
 
     Where memory is served twice (`serving`), the first daemon's end means nothing.
     """
-    counts = not side.params.get("sameName") or side.has(SECOND)
-    return is_lazy(side) and counts and lazy_code(side) not in (None, 0)
+    if not is_lazy(side) or (side.params.get("sameName") and not side.has(SECOND)):
+        return False
+    code = lazy_code(side)
+    began = side.facts.get("lazyBoot")
+    return code != 0 and (code is not None or began not in (None, node.boot_id()))
 
 
 def lazy_done(side: Side) -> bool:

@@ -29,6 +29,7 @@ from podferry.agent import (
     room,
     seal,
     serving,
+    started_anew,
     uploads,
 )
 from podferry.agent.claims import Claim
@@ -75,7 +76,7 @@ class Target:
         facts = await asyncio.to_thread(claims.facts, self._node, side)
         if pages.is_lazy(side):
             facts["pagesDone"] = pages.lazy_done(side)
-            facts["pagesLost"] = pages.lost(side)
+            facts["pagesLost"] = pages.lost(self._node, side)
             facts["mayHaveRun"] = side.has("RESUMING", "RESUMED")
         return facts
 
@@ -238,7 +239,7 @@ class Target:
         if side.has("ABORTED"):
             raise AgentError("Aborted", "this target was durably aborted and cannot be resumed")
         resumed = files.read_json(f"{side.folder}/RESUMED")
-        if pages.lost(side) and resumed is None:
+        if pages.lost(self._node, side) and resumed is None:
             raise AgentError(
                 "PagesLost", "the rest of the memory cannot come any more; it is not resumed"
             )
@@ -326,13 +327,14 @@ class Target:
         """Make it unresumable for good; nothing is destroyed. After a commit: attest."""
         await asyncio.to_thread(self._write_aborted, side)
         self._order_wrapper(side, "refuse", lazy=False)
-        if pages.lost(side):
+        if pages.lost(self._node, side):
             # Worth nothing without its pages; one that ran is frozen and never thawed again.
             await self._kill(side)
+            await asyncio.to_thread(started_anew.end, self._node, side)
 
     def _write_aborted(self, side: Side) -> None:
         with self._fate:
-            lost = pages.lost(side)
+            lost = pages.lost(self._node, side)
             if side.has("RESUMING", "RESUMED") and not lost:
                 raise AgentError("MayRun", "this target was resumed; it is never destroyed by us")
             left = claims.tasks(self._node, side)
@@ -362,7 +364,7 @@ class Target:
         side.note(
             forwardedReset=await asyncio.to_thread(operations.reset_forwarded, self._node, side)
         )
-        if pages.is_lazy(side):
+        if pages.is_lazy(side) and not side.params.get("pagesGivenUp"):
             await pages.lazy_finished(side)
         await pages.stop(self._node, side)
         await asyncio.to_thread(room.release, self._node, side)
@@ -372,7 +374,7 @@ class Target:
         await asyncio.to_thread(deferred.start_due, self._node)
         for side in sides:
             known = side.has("ABORTED") or side.facts.get("frozenForPages")
-            if pages.lost(side) and side.has("RESUMING") and not known:
+            if pages.lost(self._node, side) and side.has("RESUMING") and not known:
                 log.error("pages lost, target frozen", migration=side.order.migration)
                 group = operations.cgroup_of(self._node.host, str(side.facts["containerID"]))
                 await asyncio.to_thread(group.freeze)

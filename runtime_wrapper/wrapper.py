@@ -116,6 +116,7 @@ def restore(call, annotations, argv, order):
     call.hook = json.loads(annotations.get(ANNOTATION_RESTORE_HOOKS) or "{}").get(
         annotations.get("io.kubernetes.cri.container-name"))
     if may_create_plainly(folder, pod):
+        note_again(call, annotations, folder, pod)
         return plain(argv)
     deadline = time.monotonic() + CREATE_HOLD_SECONDS
     wait_for(lambda: os.path.isdir(folder), deadline, "the agent of this node knows no attempt "
@@ -199,6 +200,23 @@ def may_create_plainly(folder, pod):
         return False
     resumed = read(folder, "RESUMED")
     return bool(resumed) and bool(pod) and resumed.get("podUID") == pod
+
+
+def note_again(call, annotations, folder, pod):
+    """Tell the agent of a container that starts anew while its memory was still to come.
+
+    Noted first, looked at again then: an agent that gives the attempt up writes ABORTED first and
+    looks for this second, so that one of the two sees the other. Raises Refused.
+    """
+    moved = annotations.get(ANNOTATION_RESTORE_CONTAINER)
+    if moved and moved != annotations.get("io.kubernetes.cri.container-name"):
+        return
+    if not (read(folder, "restore.json") or {}).get("lazy"):
+        return
+    write(folder, "again.json", {
+        "containerID": call.id, "podUID": pod, "wrapperPID": os.getpid(), "bootID": boot_id()})
+    if not may_create_plainly(folder, pod):
+        raise Refused("this move was taken back; the workload runs on its source node")
 
 
 def wanted(folder, role, pod, identity):

@@ -18,6 +18,7 @@ from podferry.api.migration import (
 from podferry.api.reasons import Condition, Phase, Reason
 from podferry.controller.core import (
     handover,
+    job_target,
     late_release,
     orders,
     owners,
@@ -143,14 +144,12 @@ def _resume(view: View) -> Step:
     draft.put(target=end, resumed_at=resumed_at)
     draft.set(Condition.RESUMED, True, Reason.RUNNING, f"pod {end.pod} runs on {end.node}")
     if status.copy == CopyMode.POST_COPY.value:
-        draft.set(
-            Condition.PAGING, True, Reason.PAGES_OUTSTANDING,
-            "until the last page has arrived the loss of either node loses the workload",
-        )  # fmt: skip
+        draft.set(Condition.PAGING, True, Reason.PAGES_OUTSTANDING, pages_lost.OUTSTANDING)
         draft.progress(Phase.PAGING, Reason.PAGES_OUTSTANDING, "fetching the rest of the memory")
     else:
         draft.progress(Phase.RELEASING, Reason.RUNNING, "releasing the source")
-    actions: list[Action] = [MarkPodRunning(migration.namespace, end.pod, end.uid)]
+    actions: list[Action] = [*job_target.give_back(view, draft.value)]
+    actions.append(MarkPodRunning(migration.namespace, end.pod, end.uid))
     # PostCopy too: the source resets its clients' connections now, and keeps its memory until the
     # last page has left.
     actions.append(orders.source(view, draft.value, SourceStage.REDIRECTED, wait=1.0))
@@ -202,7 +201,11 @@ def _release(view: View) -> Step:
         message = f"{end.node if end else '?'} is gone, and what it held with it"
         draft.set(Condition.SOURCE_RELEASED, True, Reason.RELEASED, message)
         return Step(draft.value, (), 0.0)
-    return late_release.tell(view, _next_to_release(view))
+    step = late_release.tell(view, _next_to_release(view))
+    lazy = view.migration.status.copy == CopyMode.POST_COPY.value
+    return (
+        pages_lost.silent(view, step) if lazy and not _facts(view.target).get("pagesDone") else step
+    )
 
 
 def _next_to_release(view: View) -> Step:
@@ -214,21 +217,25 @@ def _next_to_release(view: View) -> Step:
     running: tuple[Action, ...] = ()
     if not handover.is_marked(view):
         running = (MarkPodRunning(migration.namespace, target.pod, target.uid),)
+    running = (*job_target.give_back(view, status), *running)
     if view.source is None or not view.source.reached(SourceStage.REDIRECTED.value):
         order = orders.source(view, status, SourceStage.REDIRECTED, wait=1.0)
         return Step(status, (*running, order), POLL_SECONDS)
-    if paging and pages_lost.lost(view):
+    given_up = paging and pages_lost.source_given_up(view)
+    if paging and pages_lost.lost(view) and not given_up:
         return pages_lost.step(view)
-    if paging and not _facts(view.target).get("pagesDone"):
+    if paging and not given_up and not _facts(view.target).get("pagesDone"):
         order = orders.target(view, status, TargetStage.RESUMED, wait=0.0)
         return Step(status, (*running, order), POLL_SECONDS)
     if view.source.stage != SourceStage.RELEASED.value:
         if not handover.release_due(view):
             return Step(status, running, handover.POLL_SECONDS)
-        order = orders.source(view, status, SourceStage.RELEASED)
+        order = orders.source(view, status, SourceStage.RELEASED, pages_done=given_up)
         return Step(status, (*running, order), POLL_SECONDS)
     draft = Draft(migration, view.now)
-    if paging:
+    if given_up:
+        draft.set(Condition.PAGING, False, Reason.ENDED_WHILE_PAGING, "the rest was given up")
+    elif paging:
         draft.set(Condition.PAGING, False, Reason.ALL_PAGES_IN, "all memory is on the target")
     closed = _connections_closed(view.source.facts)
     draft.set(
@@ -249,7 +256,7 @@ def _clean_up(view: View) -> Step | None:
     wait = handover.seconds_to_deletion(view) if there else 0.0
     if wait > 0:
         return Step(status, (), wait)
-    left: list[Action] = []
+    left: list[Action] = [*job_target.give_back(view, status)]
     # The target first resets what still comes through the source's pod: then nobody waits for it.
     if view.target is None or view.target.stage != TargetStage.FORGOTTEN.value:
         left.append(orders.target(view, status, TargetStage.FORGOTTEN))
@@ -275,6 +282,10 @@ def _end(view: View) -> Step:
     measured = measure(view)
     draft = Draft(migration, view.now)
     draft.put(measured=measured)
+    if orders.pages_given_up(status):
+        words = f"began anew on {target.node}, where it ended while its memory was still on its way"
+        draft.end(Phase.COLD_RESTARTED, Reason.ENDED_WHILE_PAGING, words)
+        return Step(draft.value, (), 0.0)
     predicted = status.prediction.freeze_p50_seconds if status.prediction else 0.0
     message = (
         f"moved from {end.node} to {target.node}: frozen {measured.freeze_seconds:.2f} s"

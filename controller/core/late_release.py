@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from podferry.api.migration import CopyMode
 from podferry.api.reasons import Condition, Reason
-from podferry.controller.core import revert
+from podferry.controller.core import fencing
 from podferry.controller.core.status import Draft, condition, is_true, seconds_since
 from podferry.controller.core.view import Step, View
 
@@ -37,7 +37,7 @@ def tell(view: View, step: Step) -> Step:
         Reason.SOURCE_NOT_RELEASED,
         f"the workload runs on {target.node}; its frozen source on {end.node} still holds its"
         f" memory, and the agent there does not answer. Bring the agent back, it frees it; if the"
-        f" node is off for good, give it the taint {revert.OUT_OF_SERVICE}",
+        f" node is off for good, give it the taint {fencing.OUT_OF_SERVICE}",
     )
     return replace(step, status=draft.value)
 
@@ -53,4 +53,4 @@ def node_is_gone(view: View) -> bool:
     if status.copy == CopyMode.POST_COPY.value and not facts.get("pagesDone"):
         return False
     node = view.nodes.get(end.node)
-    return node is None or revert.is_fenced(node)
+    return node is None or fencing.is_fenced(node)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from podferry.api.migration import CopyMode, Decision, Endpoint, MigrationStatus, keeps_name
+from podferry.api.reasons import Condition, Reason
 from podferry.controller.core import pods
 from podferry.controller.core.actions import OrderAgent
+from podferry.controller.core.status import condition
 from podferry.controller.core.view import View
 from podferry.strategies.container import preflight
 from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
@@ -41,9 +43,14 @@ def page_port(view: View) -> int:
 
 
 def source(
-    view: View, status: MigrationStatus, stage: SourceStage, *, wait: float = WAIT_SECONDS
+    view: View,
+    status: MigrationStatus,
+    stage: SourceStage,
+    *,
+    wait: float = WAIT_SECONDS,
+    pages_done: bool = False,
 ) -> OrderAgent:
-    """An order to the source's agent."""
+    """An order to the source's agent; `pages_done`: nobody needs a page of it any more."""
     end, other = status.source, status.target
     assert end is not None
     assert other is not None
@@ -66,7 +73,8 @@ def source(
         params |= _end_of(view, end)
     if stage is SourceStage.RELEASED:
         params["forwardSeconds"] = FORWARD_SECONDS
-        if view.target is not None and view.target.facts.get("pagesDone") is True:
+        said = view.target is not None and view.target.facts.get("pagesDone") is True
+        if pages_done or said:
             params["pagesDone"] = True
     return _order(view, status, Role.SOURCE, stage.value, params, wait)
 
@@ -118,9 +126,18 @@ def target(
         params["pagePort"] = page_port(view)
     if final_pod_uid:
         params["finalPodUID"] = final_pod_uid
+    if stage is TargetStage.FORGOTTEN and pages_given_up(status):
+        params["pagesGivenUp"] = True
     if stage is TargetStage.FORGOTTEN and other.pod_ip and not keeps_name(status.owner):
         params["forwardedFrom"] = other.pod_ip
     return _order(view, status, Role.TARGET, stage.value, params, wait)
+
+
+def pages_given_up(status: MigrationStatus) -> bool:
+    """Whether the source was released though the target had not all of its memory."""
+    found = condition(status, Condition.PAGING)
+    ended = Reason.ENDED_WHILE_PAGING.value
+    return found is not None and found.status == "False" and found.reason == ended
 
 
 def _target_ip(view: View, status: MigrationStatus) -> str:

@@ -7,15 +7,13 @@ fenced the node with Kubernetes' own `out-of-service` taint.
 from __future__ import annotations
 
 from podferry.api.migration import keeps_name
-from podferry.controller.core import orders, owners, pages_lost, pods, rollback
-from podferry.controller.core.view import NodeView, Step, View
+from podferry.controller.core import fencing, orders, owners, pages_lost, pods, rollback
+from podferry.controller.core.view import Step, View
 from podferry.wire.stages import TargetStage
 
 FRESH_SECONDS = 1.0
 """Both answers must be younger than this."""
 POLL_SECONDS = 0.1
-OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
-"""Set by a person or the cloud controller on a node that is shut down and stays so."""
 
 
 def step(view: View) -> Step | None:
@@ -31,7 +29,9 @@ def step(view: View) -> Step | None:
         return None
     if _fenced(view):
         return rollback.revert(
-            view, f"{_target_node(view)} is fenced ({OUT_OF_SERVICE}) and never confirmed a resume"
+            view,
+            f"{_target_node(view)} is fenced ({fencing.OUT_OF_SERVICE}) and never confirmed a"
+            " resume",
         )
     if view.target is None or view.target_age_seconds >= FRESH_SECONDS:
         return None
@@ -71,12 +71,7 @@ def _source_waits(view: View) -> bool:
 
 def _fenced(view: View) -> bool:
     node = view.nodes.get(_target_node(view))
-    return node is not None and is_fenced(node)
-
-
-def is_fenced(node: NodeView) -> bool:
-    """Whether a person or the cloud said that this node is off and stays so."""
-    return any(taint.get("key") == OUT_OF_SERVICE for taint in node.taints)
+    return node is not None and fencing.is_fenced(node)
 
 
 def _target_node(view: View) -> str:

@@ -13,6 +13,7 @@ from podferry.controller.core import (
     blocked,
     finish,
     interference,
+    job_target,
     orders,
     owners,
     pages_lost,
@@ -198,7 +199,8 @@ def _prepare(view: View) -> Step:
     message = f"container of pod {ready.pod} is held on {ready.node}"
     draft.set(Condition.TARGET_READY, True, Reason.CONTAINER_HELD, message)
     draft.progress(Phase.FREEZING, Reason.FREEZING, "freezing and copying")
-    return Step(draft.value, _freeze_orders(view, draft.value), 0.0)
+    free = job_target.let_go(view, draft.value)
+    return Step(draft.value, (*free, *_freeze_orders(view, draft.value)), 0.0)
 
 
 def _held(view: View) -> bool:
@@ -234,7 +236,7 @@ def _ask_for_target(view: View) -> Step:
 def _freeze(view: View) -> Step:
     """Freeze, rehearse, seal, commit; each order only once the one before was answered."""
     status = view.migration.status
-    left = _freeze_orders(view, status)
+    left = (*job_target.let_go(view, status), *_freeze_orders(view, status))
     if left:
         return Step(status, left, POLL_SECONDS)
     ages = (view.source_age_seconds, view.target_age_seconds)

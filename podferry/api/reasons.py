@@ -118,6 +118,7 @@ class Reason(StrEnum):
     PAGES_OUTSTANDING = "PagesOutstanding"
     ALL_PAGES_IN = "AllPagesIn"
     PAGES_LOST = "PagesLost"
+    ENDED_WHILE_PAGING = "EndedWhilePaging"
     RELEASED = "Released"
     ROLLING_BACK = "RollingBack"
     ROLLED_BACK = "RolledBack"

@@ -11,6 +11,8 @@ Attempt folder: <state>/attempts/<uid>.<attempt>/
                          "cgroup": [folder, is v2]}
            restored-<role>.json  written by the wrapper: {"containerID", "podUID", "initPID",
                          "seconds"}; failed-<role>.json: {"containerID", "reason", "message"}
+           again.json    written by the wrapper before a plain create of a pod that was moved here
+                         with PostCopy: {"containerID", "podUID", "wrapperPID", "bootID"}
            RESUMING, RESUMED, ABORTED: {"podUID", "containerID", "at"}, fsynced by the agent
   */ram/   a file system in memory: images/ streams/ work/ (criu's logs), and of a target
            manifest.json. images/SPENT, O_EXCL, by the wrapper: a restore with "spend" began, which

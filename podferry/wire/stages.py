@@ -93,12 +93,12 @@ class Order:
     deadManSeconds, sameName (bool), volumes [{name, kind}]; with stage Redirected also podIP (the
     source pod's) and forwardTo (the target pod's; absent: nothing is forwarded), with stage
     Released also forwardSeconds (for how long new connections are still forwarded) and, PostCopy,
-    pagesDone (true: the target said that it has every page); with stage Thawed also ending (its
+    pagesDone (true: nobody needs a page of it any more); with stage Thawed also ending (its
     pod is being ended: a TERM that was swallowed is sent again) and graceSeconds (how long a stop
     of the pod takes: a KILL of it is swallowed unless ending).
     `params` of the target: namespace, container, copy, sourceAddress, pagePort, sameName (bool),
     volumes; with stage Resumed and sameName also finalPodUID; with stage Forgotten also
-    forwardedFrom (the source pod's IP).
+    forwardedFrom (the source pod's IP) and pagesGivenUp (true: what did not arrive never will).
     """
 
     migration: str

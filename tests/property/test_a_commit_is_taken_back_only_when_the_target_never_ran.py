@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from podferry.api.migration import Decision
-from podferry.controller.core import revert
+from podferry.controller.core import fencing, revert
 from podferry.controller.core.view import NodeView
 from podferry.wire.stages import Role
 
@@ -62,7 +62,7 @@ def test_a_target_that_may_have_run_is_not_reverted() -> None:
 
 def test_a_node_that_was_fenced_needs_no_attestation() -> None:
     view = committed().view()
-    taint = {"key": revert.OUT_OF_SERVICE, "effect": "NoExecute"}
+    taint = {"key": fencing.OUT_OF_SERVICE, "effect": "NoExecute"}
     node = NodeView("node-b", "10.0.0.2", False, False, (taint,), {}, 0, 0, None)
     step = revert.step(replace(view, nodes={"node-b": node}, target=None))
     assert step is not None

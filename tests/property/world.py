@@ -190,8 +190,9 @@ class World:
                 metadata["labels"].pop(name, None)
             metadata["annotations"]["podferry.dev/detached-labels"] = "{}"
         elif isinstance(action, act.ReattachSource):
-            self.pods["app"]["metadata"]["labels"].update(action.labels)
-            self.pods["app"]["metadata"]["annotations"].pop("podferry.dev/detached-labels", None)
+            metadata = self.pods[action.pod]["metadata"]
+            metadata["labels"].update(action.labels)
+            metadata["annotations"].pop("podferry.dev/detached-labels", None)
         elif isinstance(action, act.CreatePod):
             self._create(action.manifest)
         elif isinstance(action, act.DeletePod):

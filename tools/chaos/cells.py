@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .moves import MOVES, fits, happen
 from .run import SETTLE_SECONDS, Report, run
-from .victims import COPIES, KINDS, STEPS, VICTIMS, not_applicable, strike
+from .victims import COPIES, KINDS, STEPS, VICTIMS, strike
 from .world import World
 
 SHORT_SECONDS = 12.0
@@ -60,9 +60,6 @@ def _cells(fault: str) -> Iterator[Cell]:
 
 def run_cell(cell: Cell, seed: int) -> Outcome:
     """Run one cell. Seed 0 strikes at the very beginning of the step."""
-    refused = not_applicable(cell.kind, cell.copy)
-    if refused:
-        return Outcome(cell, None, refused)
     if cell.fault in MOVES and not fits(cell.fault, cell.kind):
         return Outcome(cell, None, f"does not happen to {cell.kind}")
     world = World(cell.kind, cell.copy, seed)
@@ -85,8 +82,6 @@ def run_random(seed: int) -> tuple[World, Report]:
     """A random kind of move with two to four random faults, all from the seed."""
     rng = random.Random(seed)  # noqa: S311 a seed that can be replayed is the point
     kind, copy = rng.choice(KINDS), rng.choice(COPIES)
-    if not_applicable(kind, copy):
-        copy = COPIES[0]
     faults = [*VICTIMS, *(move for move in MOVES if fits(move, kind))]
     picked = [
         (rng.choice(faults), rng.choice(STEPS), rng.random()) for _ in range(rng.choice((2, 3, 4)))

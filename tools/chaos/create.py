@@ -45,8 +45,11 @@ def _load() -> ModuleType:
 
     exists = SimpleNamespace(join=posixpath.join, exists=lambda path: path in module.current.disk)
     changes: dict[str, Any] = {
-        "os": SimpleNamespace(path=exists, unlink=unlink),
+        "os": SimpleNamespace(path=exists, unlink=unlink, getpid=lambda: 0),
         "read": lambda folder, name: module.current.disk.get(f"{folder}/{name}"),
+        "write": lambda folder, name, value: module.current.disk.update(
+            {f"{folder}/{name}": value}
+        ),
         "boot_id": lambda: f"{module.current.name}-{module.current.boot}",
         "kill_group": kill_group,
     }
@@ -80,6 +83,7 @@ def create(node: Node, pod: dict[str, Any], identity: str) -> Work:
     role = notes.get(names.ANNOTATION_RESTORE_ROLE, "replacement")
     folder = layout.attempt_dir(*_split(order)) + "/target"
     if decide(node, "may_create_plainly", folder, uid):
+        decide(node, "note_again", SimpleNamespace(id=identity), {}, folder, uid)
         return (yield from _plain(node, uid, identity))
     end = node.sim.now + names.CREATE_HOLD_SECONDS
     lock = f"{folder}/lock-{role}"
@@ -128,6 +132,13 @@ def _restore_once(
 ) -> Work:
     """runc restore, frozen; on any failure nothing of it is left."""
     image: Image | None = node.disk.get(f"{folder}/images")
+    if plan["spend"]:
+        if image is None or image.spent:
+            node.disk[f"{folder}/failed-{role}.json"] = {
+                "containerID": identity, "podUID": uid, "reason": "ImagesSpent", "message": "",
+            }  # fmt: skip
+            raise Failed("the images are gone, or spent")
+        image.spent = True
     made = Container(identity, uid, node.name, Memory(-1, whole=False), frozen=True)
     node.containers[identity] = made
     me = node.procs[f"create/{identity}"]

@@ -7,6 +7,7 @@ its last contact with the API server.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from podferry.wire import layout, names
@@ -28,8 +29,11 @@ RELIST_SECONDS = 1.0
 class Kubelet:
     """One node's. Its memory is lost when it is killed; containers and wrappers are not."""
 
-    def __init__(self, node: Node, api: Api, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, node: Node, api: Api, settings: dict[str, Any], housekept: Callable[[str], None]
+    ) -> None:
         self.node, self.api, self.settings = node, api, settings
+        self._housekept = housekept
         self.pods: dict[str, dict[str, Any]] = {}
         self._not_before: dict[str, float] = {}
         self._runs_since: dict[str, float] = {}
@@ -75,6 +79,7 @@ class Kubelet:
                 # Housekeeping of a new kubelet kills the cgroup of a pod that is no more, past
                 # the wrapper (protocol item 10).
                 if item.alive and item.pod not in mine:
+                    self._housekept(item.pod)
                     self.node.end(item.id, "kubelet's housekeeping after its restart")
 
     def _sync(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from podferry.api.migration import Decision
+from podferry.controller.core.undecided import FRESH_SECONDS
 
 from .clock import Work
 from .victims import TARGET_FOLDER, reached
@@ -63,14 +64,39 @@ def reboot_source(world: World) -> None:
         world.excuses.append(Excuse(f"its only node was rebooted (target at {stage})", held))
         if back or not rehearsed:
             world.excuses[-1] = Excuse("its only node was rebooted")
+    else:
+        _turned_back_on_an_old_answer(world)
     world.a.reboot()
+
+
+def _turned_back_on_an_old_answer(world: World) -> None:
+    """Declared: RolledBack may rest on an answer from just before the source's end."""
+    latest = world.sim.now + FRESH_SECONDS
+
+    def decided() -> bool:
+        status = world.status
+        back = status is not None and status.decision is Decision.ROLLED_BACK
+        return back and world.sim.now <= latest
+
+    excuse = Excuse("its node was rebooted just before the decision to turn back")
+    world.when(decided, lambda: world.excuses.append(excuse), 0.0)
 
 
 def reboot_target(world: World) -> None:
     """Costs nothing before the resume; after it the workload was on that node."""
     if f"{TARGET_FOLDER}/RESUMING" in world.b.disk:
-        world.excuses.append(Excuse("its node was rebooted after the resume"))
+        world.excuses.append(Excuse("its node was rebooted after the resume", beside=False))
     world.b.reboot()
+
+
+def _then(first: Move, second: Move, seconds: float) -> Move:
+    """Two things, one after the other: a fault, and what a person does about it."""
+
+    def act(world: World) -> None:
+        first(world)
+        world.sim.later(seconds, lambda: second(world))
+
+    return act
 
 
 def delete_pod(world: World) -> None:
@@ -209,6 +235,10 @@ MOVES: dict[str, Move] = {
     "stalled leader, 15 s": stalled_leader,
     "reboot of the source node": reboot_source,
     "reboot of the target node": reboot_target,
+    "reboot of the target node, then cancelled": _then(reboot_target, cancel, 30.0),
+    "reboot of the target node, then the source's pod deleted": _then(
+        reboot_target, delete_pod, 30.0
+    ),
     "pod deleted or evicted": delete_pod,
     "pod force-deleted": force_delete_pod,
     "target pod deleted": delete_target_pod,

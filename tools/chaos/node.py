@@ -49,15 +49,20 @@ class Container:
 
 @dataclass
 class Image:
-    """A dump of a memory in a folder of the target's disk."""
+    """A dump of a memory, in the target's memory; a restore that takes pages out spends it."""
 
     turns: int
     complete: bool = False
+    spent: bool = False
+
+
+IN_MEMORY = ("/images", "/pages")
+"""Entries of `Node.disk` that lie in a file system in memory (decision 0011)."""
 
 
 @dataclass
 class Node:
-    """See the module. `disk` survives a reboot, `run` does not."""
+    """See the module. `disk` survives a reboot but for what is IN_MEMORY, `run` does not."""
 
     sim: Sim
     name: str
@@ -135,13 +140,15 @@ class Node:
             found.ended_at = self.sim.now
 
     def reboot(self, seconds: float = BOOT_SECONDS) -> None:
-        """Everything that runs ends; the disk stays; services come back."""
+        """Everything that runs ends, memory goes, the disk stays; services come back."""
         self.up = False
         for proc in self.procs.values():
             self.sim.kill(proc)
         for identity in list(self.containers):
             self.end(identity, "reboot")
         self.run.clear()
+        for name in [name for name in self.disk if name.endswith(IN_MEMORY)]:
+            del self.disk[name]
         self.procs.clear()
         self.boot += 1
         self.sim.later(seconds, self._boot)

@@ -14,6 +14,8 @@ from .world import World
 
 LIMIT_SECONDS = 900.0
 """Virtual time after which a Migration must be over, or wait for a person and say so."""
+PATIENCE_SECONDS = 300.0
+"""By then every fault is over; a Migration that says that it waits for a person goes on waiting."""
 SETTLE_SECONDS = 45.0
 PERSON = (Condition.RESUMED, Condition.PROGRESSING)
 
@@ -45,7 +47,9 @@ def run(
     """Inject, run to the end, let things settle (longer than any fault lasts), judge."""
     injected = inject(world)
     sim = world.sim
-    ended = sim.run(world.over, LIMIT_SECONDS)
+    ended = sim.run(world.over, PATIENCE_SECONDS)
+    if not ended and not waits_for(world):
+        ended = sim.run(world.over, LIMIT_SECONDS)
     took = sim.now
     sim.run(lambda: False, sim.now + settle_seconds)
     waits = "" if ended else waits_for(world)
@@ -77,7 +81,7 @@ def waits_for(world: World) -> str:
     if status.decision is Decision.COMMITTED and resumed and resumed.status == "False":
         return f"{resumed.reason}: {resumed.message}"
     pages = condition(status, Condition.PAGING)
-    if pages is not None and pages.reason == "PagesLost":
+    if pages is not None and pages.reason in ("PagesLost", "EndedWhilePaging", "AgentUnreachable"):
         return f"{pages.reason}: {pages.message}"
     progress = condition(status, Condition.PROGRESSING)
     known = ("SourceNotThawed", "AgentUnreachable", "PagesLost", "TargetNotCleaned")

@@ -1,6 +1,7 @@
 """What the fake source agent does for each stage, with criu, the dead-man and the page stream.
 
-Mirrors `agent/source.py` and `agent/operations.py`: same order of markers, freezes and checks.
+Mirrors `agent/source.py`, `agent/serving.py` and `agent/operations.py`: same order of markers,
+freezes and checks.
 """
 
 from __future__ import annotations
@@ -117,11 +118,17 @@ class Source(Handler):
         def post_copy() -> Work:
             yield READY_SECONDS
             side.write("dump.ready", turns)
-            done = self._target(side, "lazy.rc")
-            yield from node.sim.wait(
-                lambda: self.peer.disk.get(done) is not None or not item.alive, 1e6, poll=0.1
-            )
-            side.write("dump.rc", 0 if self.peer.disk.get(done) == 0 else 1)
+            again = side.has("again")
+
+            def fetched() -> int | None:
+                # The first daemon's end says nothing of a second serving.
+                if again and self._target(side, "again") not in self.peer.disk:
+                    return None
+                code: int | None = self.peer.disk.get(self._target(side, "lazy.rc"))
+                return code
+
+            yield from node.sim.wait(lambda: fetched() is not None or not item.alive, 1e6, poll=0.1)
+            side.write("dump.rc", 0 if fetched() == 0 else 1)
 
         node.start("criu", post_copy() if side.lazy else stop_and_copy())
 
@@ -167,6 +174,8 @@ class Source(Handler):
 
     def _seal(self, side: Side) -> Work:
         node, identity = self.node, str(side.facts["containerID"])
+        if side.lazy and side.params.get("sameName") and not side.has("FATE"):
+            yield from self._serve_again(side, identity)
         if not side.lazy and node.lives("criu"):
             raise StageFailed("StillDumping", "criu of this attempt still runs")
         if side.lazy and not node.lives("criu") and side.read("dump.rc") != 0:
@@ -178,6 +187,20 @@ class Source(Handler):
         if item is None or not item.frozen:
             raise StageFailed("NotFrozen", "read back as not frozen")
         node.kill("deadman")
+
+    def _serve_again(self, side: Side, identity: str) -> Work:
+        """A kept name is restored twice: end the first serving, dump the frozen tasks once more."""
+        if not side.has("again"):
+            self._end_dump(side)
+            yield 0.005
+            item = self.node.containers.get(identity)
+            if item is None or not item.frozen:
+                raise StageFailed("NotFrozen", "it did not stay frozen while its criu was ended")
+            side.remove("dump.pid", "dump.rc", "dump.ready")
+            side.write("again", True)
+        if not side.has("dump.pid"):
+            self._start_dump(side, identity)
+        yield from self._await_dump(side, identity)
 
     def _redirect(self, side: Side) -> Work:
         assert side.order.verdict is Verdict.COMMITTED

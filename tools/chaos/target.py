@@ -1,6 +1,7 @@
 """What the fake target agent does for each stage, with the page receiver and the lazy-pages daemon.
 
-Mirrors `agent/target.py`, `agent/claims.py` and `agent/pages.py`: same markers in the same order.
+Mirrors `agent/target.py`, `agent/claims.py`, `agent/serving.py` and `agent/pages.py`: same markers
+in the same order.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Target(Handler):
 
     def _order_wrapper(self, side: Side, action: str, container: str = "") -> None:
         plan = {"action": action, "roles": [self.role_of(side)], "lazy": side.lazy}
+        plan["spend"] = not side.lazy and not side.params.get("sameName")
         if container:
             plan["containerID"] = container
         side.write("restore.json", plan)
@@ -107,12 +109,28 @@ class Target(Handler):
         image = side.read("images")
         if image is None or not image.complete:
             raise StageFailed("Incomplete", "the manifest is missing")
-        if side.lazy and not side.has("lazy.pid"):
-            side.write("lazy.pid", True)
-            self.node.start("lazy", self._fetch(side))
-            yield 0.02
+        if side.lazy:
+            yield from self._start_lazy(side)
         yield from self._restore(side)
         side.note(rehearsed=side.facts["containerID"])
+
+    def _start_lazy(self, side: Side) -> Work:
+        if not side.has("lazy.pid"):
+            side.write("lazy.pid", True)
+            side.note(lazyBoot=self.node.boot)
+            self.node.start("lazy", self._fetch(side))
+            yield 0.02
+
+    def _fetch_again(self, side: Side) -> Work:
+        """From the second serving, for the pod that keeps its name."""
+        if not side.has("again"):
+            self.node.kill("lazy")
+            yield 0.002
+            side.remove("lazy.pid", "lazy.rc")
+            side.write("again", True)
+        if side.read("lazy.rc"):
+            raise StageFailed("PagesLost", "criu lazy-pages ended before the resume")
+        yield from self._start_lazy(side)
 
     def _fetch(self, side: Side) -> Work:
         """criu lazy-pages: fetches once the target runs; ends badly with the page server."""
@@ -126,7 +144,9 @@ class Target(Handler):
             if f"{folder}/RESUMING" in node.disk:
                 left -= 0.05
         node.disk[f"{folder}/lazy.rc"] = 0
-        item = node.containers.get(str(side.facts.get("containerID", "")))
+        # The daemon outlives agents: what a restarted one noted is on the disk only.
+        now = node.disk[f"{folder}/order"].observed.facts
+        item = node.containers.get(str(now.get("containerID", "")))
         if item is not None and item.memory is not None:
             item.memory.whole = True
 
@@ -154,8 +174,9 @@ class Target(Handler):
 
         yield from self.node.sim.wait(answered, 100.0, poll=0.005)
         if not self.restored(side, claim):
-            self._order_wrapper(side, "refuse")
-            raise StageFailed("RestoreFailed", "criu ended, or nothing was restored in time")
+            told = side.has(failed) and side.read(failed)["containerID"] == identity
+            self._order_wrapper(side, "refuse" if told else "hold")
+            raise StageFailed("RestoreFailed", "criu ended, or its wrapper was killed")
         item = self.node.containers.get(identity)
         if item is None or not item.frozen:
             raise StageFailed("NotFrozen", "the restored container is not frozen")
@@ -202,6 +223,8 @@ class Target(Handler):
             )
 
         yield from self.node.sim.wait(there, 1e6)
+        if side.lazy:
+            yield from self._fetch_again(side)
         yield from self._restore(side)
 
     def _thaw(self, side: Side) -> Work:
@@ -241,6 +264,18 @@ class Target(Handler):
         self._order_wrapper(side, "refuse")
         if lost:
             self._kill(side)
+            yield from self._end_started_anew(side)
+
+    def _end_started_anew(self, side: Side) -> Work:
+        """See `agent/started_anew.py`."""
+        noted = side.read("again.json")
+        if noted is None or noted["bootID"] != f"{self.node.name}-{self.node.boot}":
+            return
+        identity = noted["containerID"]
+        yield from self.node.sim.wait(lambda: not self.node.lives(f"create/{identity}"), 10.0)
+        if self.node.lives(f"create/{identity}"):
+            raise StageFailed("StillStarting", "its create does not end")
+        self.node.end(identity, "the target's agent")
 
     def _abort(self, side: Side) -> Work:
         yield from self._disarm(side)
@@ -257,7 +292,7 @@ class Target(Handler):
 
     def _forget(self, side: Side) -> Work:
         yield 0.002
-        if side.lazy:
+        if side.lazy and not side.params.get("pagesGivenUp"):
             yield from self.node.sim.wait(lambda: side.has("lazy.rc"), 1e6)
             if side.read("lazy.rc") != 0:
                 raise StageFailed("PagesLost", "criu lazy-pages ended early; nothing was removed")
@@ -266,8 +301,10 @@ class Target(Handler):
 
     def lost(self, side: Side) -> bool:
         """Whether the rest of the memory cannot come any more."""
-        gone = side.has("lazy.pid") and not self.node.lives("lazy")
-        return side.lazy and gone and side.read("lazy.rc") != 0
+        counts = not side.params.get("sameName") or side.has("again")
+        code, began = side.read("lazy.rc"), side.facts.get("lazyBoot")
+        gone = code is not None or began not in (None, self.node.boot)
+        return side.lazy and bool(counts) and code != 0 and gone
 
     def tend(self, side: Side) -> None:
         """Freeze a target whose pages stopped to arrive."""

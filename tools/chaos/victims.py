@@ -41,13 +41,6 @@ def reached(world: World, step: str) -> bool:
     return any((item[0], item[1]) == (role, stage) for item in world.orders)
 
 
-def not_applicable(kind: str, copy: str) -> str:
-    """Why a kind of workload is not moved that way, empty if it is."""
-    if copy == CopyMode.POST_COPY.value and kind in ("StatefulSet", "bare"):
-        return "PostCopy of a pod that keeps its name (its second serving) is not modelled here"
-    return ""
-
-
 def leader(world: World) -> bool:
     """The replica that leads; kubelet starts it again."""
     name = world.leading()

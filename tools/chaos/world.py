@@ -47,6 +47,8 @@ class Excuse:
     why: str
     pod: str = ""
     """Only if this pod held the workload; empty: whatever held it."""
+    beside: bool = True
+    """Whether a fresh copy may run beside the workload: a user asked for one, or for its end."""
 
 
 @dataclass
@@ -98,8 +100,7 @@ class World:
         }
         for node in self.nodes.values():
             start_agent(node, dict(handlers), self._note)
-            node.service("kubelet", Kubelet(node, self.api, self.settings).run)
-            node.starters["kubelet"] = self._kubelet(node)
+            node.service("kubelet", self._kubelet(node))
         self.leaders = {}
         for name in ("ctl-0", "ctl-1"):
             self.start_leader(name)
@@ -107,7 +108,7 @@ class World:
         self.sim.after_event = self._judge
 
     def _kubelet(self, node: Node) -> Any:
-        return lambda: Kubelet(node, self.api, self.settings).run()
+        return lambda: Kubelet(node, self.api, self.settings, self.housekept).run()
 
     def start_leader(self, name: str) -> None:
         """A new process of that replica."""
@@ -163,7 +164,7 @@ class World:
         if len(carriers) > 1:
             self.violate("I1 two copies with the memory run")
         fresh = [item for item in runs if item.memory is None and item.pod not in self._extra()]
-        if carriers and fresh and not self._excused():
+        if carriers and fresh and not any(item.beside for item in self._excuses()):
             self.violate(f"I1 a fresh copy {fresh[0].pod} runs beside the workload")
         if self._living_copies() == 0 and not self._excused():
             self.violate("I2 no copy of the memory is left")
@@ -196,7 +197,7 @@ class World:
             node.disk.get(f"/var/lib/podferry/attempts/{UID}.1/target/images")
             for node in self.nodes.values()
         ]
-        whole = [item for item in images if getattr(item, "complete", False) and item.turns >= 0]
+        whole = [item for item in images if item is not None and item.complete and not item.spent]
         same = self.copy != CopyMode.POST_COPY.value
         return len(living) + (len(whole) if same else 0)
 
@@ -208,8 +209,23 @@ class World:
             self._last = (status.target.uid if status.target else "") if moved else "u-source"
         return str(getattr(self, "_last", "u-source"))
 
+    def _excuses(self) -> list[Excuse]:
+        return [item for item in self.excuses if not item.pod or item.pod == self.holder()]
+
+    def housekept(self, uid: str) -> None:
+        """A new kubelet ended the tasks of a pod that is no more: of one kind of move declared.
+
+        PostCopy of a kept name, after the decision: the source has no object and pages to give.
+        """
+        kept = self.kind in ("StatefulSet", "bare") and self.copy == CopyMode.POST_COPY.value
+        status = self.status
+        decided = status is not None and status.decision is Decision.COMMITTED
+        if kept and decided and uid == "u-source":
+            why = "kubelet ended a source whose object is gone"
+            self.excuses.append(Excuse(why, beside=False))
+
     def _excused(self) -> bool:
-        return any(not item.pod or item.pod == self.holder() for item in self.excuses)
+        return bool(self._excuses())
 
     def _measure(self, running: bool) -> None:
         now = self.sim.now

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from podferry.controller.core.revert import OUT_OF_SERVICE
+from podferry.controller.core.fencing import OUT_OF_SERVICE
 from tests.lab.cluster import Cluster
 from tests.lab.faults import judge
 from tests.lab.moves import OTHER, Moves

@@ -216,3 +216,17 @@ def test_a_container_that_was_resumed_and_then_given_up_is_not_started_again(
     code, errors = patient.create()
     assert (code, patient.calls()) == (1, [])
     assert "rolled back" in errors
+
+
+@pytest.mark.parametrize(("lazy", "noted"), [(True, True), (False, False)])
+def test_a_start_anew_while_pages_were_to_come_is_told_before_it_happens(
+    box: Sandbox, lazy: bool, noted: bool
+) -> None:
+    box.config(restore=ATTEMPT)
+    box.plan("restore", "replacement", lazy=lazy)
+    box.write("RESUMED", podUID=POD, containerID="c0")
+    assert box.create("c9")[0] == 0
+    assert len(box.asked("create")) == 1
+    assert (box.target() / "again.json").exists() is noted
+    if noted:
+        assert box.read("again.json")["containerID"] == "c9"

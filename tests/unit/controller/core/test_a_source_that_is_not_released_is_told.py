@@ -10,7 +10,7 @@ import pytest
 from podferry.api.reasons import Condition
 from podferry.controller.core import late_release
 from podferry.controller.core.advance import advance
-from podferry.controller.core.revert import OUT_OF_SERVICE
+from podferry.controller.core.fencing import OUT_OF_SERVICE
 from podferry.controller.core.status import condition, is_true
 from podferry.controller.core.view import View
 from podferry.wire.stages import Role
