@@ -59,7 +59,7 @@ bench: setup ## moves beside the same by hand, some 25 minutes; writes docs/refe
 
 WORKERS ?= 2
 STUDY := docs/explanation/study
-study: setup ## the sweeps behind docs/explanation/heuristics-study.md, about an hour (WORKERS=2)
+study: setup ## the 60,000 runs behind docs/explanation/heuristics-study.md (WORKERS=2)
 	@for each in without-moves claims policies sensitivity transfer; do \
 	  $(VENV)/bin/podferry simulate --sweep $(STUDY)/$$each.yaml --workers $(WORKERS) -o csv \
 	    --report $(STUDY)/$$each.html > $(STUDY)/$$each.csv.new && \
