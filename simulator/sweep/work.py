@@ -7,7 +7,10 @@ runs. The engine, and with it numpy, is imported here and only when something is
 from __future__ import annotations
 
 import importlib
+import multiprocessing
+import os
 import signal
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -138,10 +141,19 @@ _bench: Bench | None = None
 
 
 def begin(cells: Sequence[Cell], limit: float | None) -> None:
-    """Make this process a worker: an interrupt is the parent's to handle."""
+    """Make this process a worker: an interrupt is the parent's to handle; it ends with it."""
     global _bench
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _bench = Bench(cells, limit)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed tells nobody: without this its workers would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def work(batch: Batch) -> tuple[Batch, list[Result]]:

@@ -96,3 +96,21 @@ grids:
     figures = told(tmp_path)
     assert "policy best, detector oracle" in figures
     assert "policy best, detector threshold" in figures
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    world(tmp_path)
+    process = subprocess.Popen(
+        command("--workers", "2", "--seeds", "3000"), cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    runs = tmp_path / "s.runs.csv"
+    while process.poll() is None and not (runs.exists() and runs.read_bytes().count(b"\n") > 40):
+        time.sleep(0.05)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline, "workers are left"
+        time.sleep(0.05)
