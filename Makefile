@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup parts check test test-unit test-lab test-faults fuzz chaos coverage image generate demo bench study clean
+.PHONY: help setup parts check test test-unit test-lab test-faults fuzz chaos coverage image generate demo bench bench-simulator study clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,8 +54,11 @@ image: setup ## the container image of controller and agent, without Docker
 demo: setup ## move a running service between two real nodes and show what its client saw
 	@$(VENV)/bin/podferry demo
 
-bench: setup ## moves beside the same by hand, some 25 minutes; writes docs/reference/benchmarks.md (BENCH=--quick)
+bench: setup bench-simulator ## moves beside the same by hand, some 25 minutes; writes docs/reference/benchmarks.md (BENCH=--quick)
 	@$(PY) -m tools.bench $(BENCH)
+
+bench-simulator: setup ## the simulator beside its plain reference, minutes; writes docs/reference/simulator-speed.md
+	@$(PY) -m tools.bench_simulator
 
 WORKERS ?= 2
 STUDY := docs/explanation/study

@@ -59,9 +59,10 @@ class Oracle:
     def choose(self, node: Node, overload: Overload, snapshot: Snapshot, draw: Draw) -> Choice:
         """See `Victims`: the shortest freeze among the pods whose absence is enough.
 
-        Where no single pod is enough, the one that will hold most when the node is full.
+        Where no single pod is enough, the one that will hold most when the node is full. What lies
+        beyond the horizon (another detector's overload) is judged by its end.
         """
-        when = snapshot.now + (overload.exhausted_in or 0.0)
+        when = snapshot.now + min(overload.exhausted_in or 0.0, self.horizon - self.step)
         pods = [pod for pod in node.pods if not pod.blocked and pod.memory > 0]
         if not pods:
             return Choice((), "no pod can be moved")

@@ -6,7 +6,7 @@ never has it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from podferry.policies.args import number
@@ -35,9 +35,7 @@ def tables(trace: Trace) -> Tables:
             return seeing(self.horizon, self.step).detect(node, snapshot)
 
         def choose(self, node: Node, overload: Overload, snapshot: Snapshot, draw: Draw) -> Choice:
-            """See `Victims`; what lies beyond the horizon is judged by its end."""
-            if overload.exhausted_in is not None and overload.exhausted_in > self.horizon:
-                overload = replace(overload, exhausted_in=self.horizon - self.step)
+            """See `Victims`."""
             return seeing(self.horizon, self.step).choose(node, overload, snapshot, draw)
 
     return {"detector": {"oracle": Clairvoyant}, "victim": {"oracle": Clairvoyant}}

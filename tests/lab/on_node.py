@@ -97,7 +97,8 @@ def left_over(cluster: Cluster, node: str, migration: dict[str, Any], pod_uid: s
         f" grep -F /attempts/{uid}.1/ /proc/mounts;"
         f" ls /var/lib/podferry/blocked 2>/dev/null | grep {pod_uid}; ls /run/podferry/hold;"
         " find /run/podferry/waiting /run/podferry/deferred -type f 2>/dev/null;"
-        " pgrep -a criu;"
+        # An agent asks criu what it can, now and then; such a one ends by itself.
+        " pgrep -a criu | grep -vE ' (--help|--version|check .*)$';"
         " for n in /run/netns/* /var/run/netns/*; do [ -e $n ] || continue;"
         "   nsenter --net=$n nft list tables 2>/dev/null | grep -E 'podferry|CRIU'; done;"
         " grep -lE 'FROZEN|FREEZING' $(find /sys/fs/cgroup/freezer -name freezer.state"

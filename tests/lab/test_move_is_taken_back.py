@@ -22,10 +22,11 @@ def lose_the_target(moves: Moves, pod: dict[str, Any], kind: str) -> dict[str, A
         return moves.ended("m")
 
 
-def test_a_target_deleted_after_the_commit_reverts_it(moves: Moves) -> None:
-    pod = moves.start("Deployment", "w", mb=64)
+@pytest.mark.parametrize("kind", ["Deployment", "Job"])
+def test_a_target_deleted_after_the_commit_reverts_it(moves: Moves, kind: str) -> None:
+    pod = moves.start(kind, "w", mb=64)
     earlier = moves.answer(pod)
-    status = lose_the_target(moves, pod, "Deployment")
+    status = lose_the_target(moves, pod, kind)
     assert (status["phase"], status["decision"]) == ("RolledBack", "Reverted"), status
     assert why(status) == "TargetNeverRan"
     kept = moves.pod("w")
@@ -34,11 +35,5 @@ def test_a_target_deleted_after_the_commit_reverts_it(moves: Moves) -> None:
     later = moves.answer(kept)
     assert (later.boot, later.number) == (earlier.boot, earlier.number + 1)
     assert later.found == later.expected
-
-
-def test_a_job_that_failed_with_its_deleted_target_keeps_no_pod(moves: Moves) -> None:
-    pod = moves.start("Job", "w", mb=32)
-    status = lose_the_target(moves, pod, "Job")
-    assert (status["phase"], status["decision"]) == ("RolledBack", "Reverted"), status
-    moves.kubectl("wait", "--for=condition=Failed", "job/w", "--timeout=60s")
-    moves.kubectl("wait", "--for=delete", "pod", "-l", "app=w", "--timeout=60s")
+    if kind == "Job":  # its target belonged to nobody, so that its end counts as no failure
+        assert not moves.get("job", "w")["status"].get("failed")

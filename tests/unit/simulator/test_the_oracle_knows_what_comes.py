@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from podferry.policies.targets.seed import LeastUsed
-from podferry.policies.vocabulary import Policy
-from podferry.simulator.model import MoveModel, Trace
+from podferry.policies.vocabulary import MoveCost, Node, Overload, Pod, Policy, Snapshot
+from podferry.simulator.model import GIB, MoveModel, Trace
 from podferry.simulator.oracle import oracle
 from tests.unit.simulator.scenes import cluster, events, flat, play, pod
 
@@ -33,3 +33,15 @@ def test_it_is_silent_about_a_node_that_will_stay_well() -> None:
     seen = oracle(trace)
     result = play(trace.pods, cluster(2), Policy(seen, seen, LeastUsed(5.0, 0.0)), MOVES)
     assert not events(result, "move-began")
+
+
+def test_as_a_victim_rule_it_judges_what_lies_beyond_its_horizon_by_the_end_of_that() -> None:
+    trace = Trace("scene", (LARGE, SMALL), 60.0)
+    pods = tuple(
+        Pod(one.name, one.memory[0], cost=MoveCost(1.0, one.memory[0] / GIB))
+        for one in (LARGE, SMALL)
+    )
+    node = Node("a", 100 * GIB, 75 * GIB, pods=pods)
+    overload = Overload("a", 20 * GIB, 3600.0, "another detector looks further ahead")
+    chosen = oracle(trace, horizon=60.0).choose(node, overload, Snapshot(0.0, (node,)), lambda: 0.0)
+    assert chosen.pods == ("small",)
