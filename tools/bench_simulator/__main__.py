@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.bench_simulator import page
+from tools.bench_simulator import page, sweep
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--slow-runs", type=int, default=3, help="seeds of the plain engine")
     parser.add_argument("--pods", type=int, default=10_000, help="of the large fleet")
     parser.add_argument("--hours", type=int, default=24, help="of the large fleet")
+    parser.add_argument("--sweep-seeds", type=int, default=sweep.SEEDS, help="of each cell")
     parser.add_argument("--large", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     from tools.bench_simulator import subjects
@@ -69,8 +70,10 @@ def main() -> None:
     again = [sys.executable, "-m", "tools.bench_simulator", "--large"]
     sizes = ["--pods", str(asked.pods), "--hours", str(asked.hours)]
     large = json.loads(_child([*again, *sizes]))
+    seconds = sweep.timed(_child, asked.sweep_seeds)
+    swept = page.Swept(sweep.CELLS, asked.sweep_seeds, sweep.WORKERS, seconds)
     (REFERENCE / "simulator-speed.csv").write_text(page.rows(fast, plain))
-    text = page.page(fast, plain, large, where, compile_s)
+    text = page.page(fast, plain, large, where, compile_s, swept)
     (REFERENCE / "simulator-speed.md").write_text(text)
     print(text)
     print(f"{time.time() - begin:.0f} s")

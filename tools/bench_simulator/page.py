@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from statistics import median, quantiles
 
 from tools.bench_simulator.subjects import Timed
@@ -28,8 +29,25 @@ def rows(fast: list[Timed], plain: Timed) -> str:
     return out.getvalue()
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """A sweep through the command line."""
+
+    cells: int
+    seeds: int
+    """Of each cell."""
+    workers: int
+    seconds: float
+    """By the clock."""
+
+
 def page(
-    fast: list[Timed], plain: Timed, large: dict[str, float], machine: str, compile_s: float
+    fast: list[Timed],
+    plain: Timed,
+    large: dict[str, float],
+    machine: str,
+    compile_s: float,
+    swept: Swept,
 ) -> str:
     """Return the page."""
     table = "\n".join(_row(timed) for timed in fast)
@@ -38,6 +56,7 @@ def page(
     rate = bare.pod_samples / median(bare.seconds) / 1e6
     slow, low, high = spread(plain.seconds)
     samples = large["pod_samples"] / large["cpu_s"] / 1e6
+    each = swept.seconds * swept.workers / (swept.cells * swept.seeds) * 1e3
     return f"""# Speed of the simulator
 
 Written by `python -m tools.bench_simulator` (`tools/bench_simulator/`); figures are in
@@ -61,6 +80,12 @@ in the same run: {ratio:.0f} times as long.
 
 The first run of a process whose machine code is not in the cache took
 {compile_s:.0f} s of CPU, nearly all of it to compile.
+
+## A sweep
+
+`podferry simulate --sweep`, {swept.cells} cells (five detectors, six victim rules, 4 nodes) of
+{swept.seeds} seeds on {swept.workers} workers: {swept.seconds:.0f} s by the clock,
+{each:.1f} ms of a worker a run. Goal: 300 s for 30 cells of 500 seeds; floor: 480 s.
 
 ## {large["pods"]:.0f} pods for {large["hours"]:.0f} hours
 
