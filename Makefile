@@ -31,8 +31,8 @@ parts: setup ## build Kubernetes, containerd and runc into the cache (cold: minu
 test-lab: parts ## the tests on a real cluster made on this machine (root)
 	@$(VENV)/bin/pytest -m lab tests
 
-test-faults: parts ## kill each part of a real cluster in each step of a move, and move the world around it
-	@$(VENV)/bin/pytest -m faults -s tests/lab/faults tests/lab/world
+test-faults: parts ## kill or replace each part of a real cluster in each step of a move, and move the world around it
+	@$(VENV)/bin/pytest -m faults -s tests/lab/faults tests/lab/world tests/lab/test_an_upgrade_interrupts_no_move.py
 
 test: check test-unit test-lab ## all checks and all tests
 
