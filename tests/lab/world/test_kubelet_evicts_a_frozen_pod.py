@@ -7,7 +7,7 @@ is free with the end of the move.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -61,8 +61,10 @@ def test_an_eviction_that_begins_in_the_freeze_does_not_end_the_workload(moves: 
     pod = moves.start("Deployment", "w", mb=512)
     earlier = moves.answer(pod)
     node, uid = pod["spec"]["nodeName"], pod["metadata"]["uid"]
-    with memory_is_full(moves.cluster, node):
+    with ExitStack() as until_the_end:
         with moments.held(moves, pod, "source.Sealed") as migration:
+            # Not earlier: kubelet looks every 10 s, and may evict the pod before it is frozen.
+            until_the_end.enter_context(memory_is_full(moves.cluster, node))
             # kubelet tells of an eviction once the tasks are gone; until then only this shows it.
             moments.until(lambda: not swallowed(moves.cluster, node), "kubelet evicts nothing")
             print(f"kubelet evicts: {swallowed(moves.cluster, node).splitlines()[0][-90:]}")
