@@ -40,17 +40,14 @@ for argument in "$@"; do
         echo "$*" >> "$run/hold/$argument"
         exit 0
       fi
-      if [ "$command" = delete ] && [ -n "$argument" ]; then
-        if [ -e "$run/hook/$argument" ]; then rm -f "$run/hook/$argument"; fi
-      fi
       # A runc that was killed in a restore leaves the root file system mounted in its state folder;
       # `runc delete` would then remove every file of it. See docs/decisions/0001.
       if [ -n "$argument" ] && [ -d "$root/$argument/criu-root" ]; then
         umount -l "$root/$argument/criu-root" 2>/dev/null
       fi
       if [ "$command" = delete ] && [ -n "$argument" ]; then
-        for left in "$run/deferred/$argument" "$run/waiting/$argument"; do
-          [ -e "$left" ] && rm -f "$left"
+        for left in hook deferred waiting; do
+          [ -e "$run/$left/$argument" ] && rm -f "$run/$left/$argument"
         done
       fi
       ;;

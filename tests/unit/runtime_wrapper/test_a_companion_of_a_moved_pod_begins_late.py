@@ -54,13 +54,17 @@ def test_its_start_is_swallowed_once_and_left_for_the_agent(box: Sandbox) -> Non
     assert len(box.asked("start")) == 1
 
 
-def test_its_end_takes_its_marker_away(box: Sandbox) -> None:
+@pytest.mark.parametrize("started", [False, True])
+def test_its_end_takes_its_marker_away(box: Sandbox, started: bool) -> None:
     config(box, "proxy")
     box.target()
     box.create()
-    start(box)
+    if started:
+        start(box)
+    marker = box.run_dir / ("waiting" if started else "deferred") / CID
+    assert marker.exists()
     box.call("--root", "/run/containerd/runc/k8s.io", "delete", "--force", CID)
-    assert list((box.run_dir / "waiting").iterdir()) == []
+    assert not marker.exists()
     assert len(box.asked("delete")) == 1
 
 
