@@ -18,6 +18,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 from podferry.api.errors import PreconditionError
 from podferry.api.migration import Migration, MigrationSpec, MigrationStatus
 from podferry.api.reasons import Reason
+from podferry.api.rescue_policy import RescuePolicy, RescuePolicySpec, RescuePolicyStatus
 
 T = TypeVar("T")
 _KINDS: dict[type, str] = {str: "a text", int: "a whole number", float: "a number", bool: "a bool"}
@@ -116,6 +117,24 @@ def parse_migration(raw: dict[str, Any]) -> Migration:
     )
 
 
+def parse_rescue_policy(raw: dict[str, Any]) -> RescuePolicy:
+    """Build a RescuePolicy from what the API server sent.
+
+    Raises:
+        PreconditionError: InvalidSpec, naming the field, its value and the known values.
+    """
+    meta = _part(raw, "metadata")
+    return RescuePolicy(
+        name=str(meta.get("name") or ""),
+        uid=str(meta.get("uid") or ""),
+        generation=_plain(int, meta.get("generation") or 0, "metadata.generation"),
+        resource_version=str(meta.get("resourceVersion") or ""),
+        created_at=str(meta.get("creationTimestamp") or ""),
+        spec=from_dict(RescuePolicySpec, _part(raw, "spec"), path="spec"),
+        status=from_dict(RescuePolicyStatus, _part(raw, "status"), path="status"),
+    )
+
+
 def _part(raw: dict[str, Any], name: str) -> dict[str, Any]:
     """A map of the object; one that is not there is empty, one of another type is nonsense."""
     found = raw.get(name)
@@ -155,6 +174,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise _invalid(where, value, "it must be a map of text to text")
+        if get_args(hint)[1] is Any:
+            return {str(key): item for key, item in value.items()}
         return {str(key): _convert(str, item, f"{where}[{key}]") for key, item in value.items()}
     if dataclasses.is_dataclass(hint):
         return from_dict(cast(type, hint), value, path=where)

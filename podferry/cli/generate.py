@@ -18,6 +18,12 @@ def _crd() -> str:
     return render()
 
 
+def _rescue_crd() -> str:
+    from podferry.api.crd_rescue import render
+
+    return render()
+
+
 def _wrapper() -> str:
     from podferry.runtime_wrapper.generate import render
 
@@ -26,6 +32,7 @@ def _wrapper() -> str:
 
 FILES: dict[str, Callable[[], str]] = {
     "cluster-setup/crd/migrations.yaml": _crd,
+    "cluster-setup/crd/rescuepolicies.yaml": _rescue_crd,
     "runtime_wrapper/wrapper.py": _wrapper,
 }
 

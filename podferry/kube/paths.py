@@ -55,6 +55,11 @@ def migrations(namespace: str | None, name: str | None = None, sub: str | None =
     return resource(GROUP_VERSION, "migrations", namespace=namespace, name=name, sub=sub)
 
 
+def rescue_policies(name: str | None = None, sub: str | None = None) -> str:
+    """Path of our RescuePolicy objects, which belong to no namespace."""
+    return resource(GROUP_VERSION, "rescuepolicies", name=name, sub=sub)
+
+
 def events(namespace: str | None, name: str | None = None) -> str:
     """Path of events (events.k8s.io/v1)."""
     return resource("events.k8s.io/v1", "events", namespace=namespace, name=name)

@@ -47,6 +47,11 @@ ANNOTATION_CORDONED_BY = "podferry.dev/cordoned-by"
 """On a node that `podferry drain` cordoned; for people only."""
 READINESS_GATE = "podferry.dev/running"
 
+LABEL_RESCUE_POLICY = "podferry.dev/rescue-policy"
+"""On a Migration: the RescuePolicy that asked for it."""
+ANNOTATION_RESCUE = "podferry.dev/rescue"
+"""On such a Migration: why it was asked for, in words with numbers."""
+
 NODE_FACTS = "podferry-nodes"
 """ConfigMap in SYSTEM_NAMESPACE: a key a node, JSON of its agent's facts. For people only."""
 
