@@ -5,36 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from podferry.api.quantity import parse_bytes
+from podferry.controller.core.requests import quantity_bytes, requested_bytes
 from podferry.controller.core.view import NodeView
-from podferry.strategies.container.finding import is_sidecar
-
-
-def quantity_bytes(text: str | int | float) -> int:
-    """Return a Kubernetes quantity such as `3Gi` in bytes, 0 if it is none."""
-    try:
-        return parse_bytes(text)
-    except ValueError:
-        return 0  # the API server let it pass, so it is nothing that we count
-
-
-def requested_bytes(pod: dict[str, Any]) -> int:
-    """Return the memory that the scheduler counts for a pod [bytes]."""
-    spec = pod.get("spec") or {}
-
-    def one(container: dict[str, Any]) -> int:
-        requests = (container.get("resources") or {}).get("requests") or {}
-        return quantity_bytes(requests.get("memory", 0))
-
-    running = sum(one(container) for container in spec.get("containers") or [])
-    starting = beside = 0
-    for container in spec.get("initContainers") or []:
-        starting = max(starting, beside + one(container))
-        if is_sidecar(container):
-            beside += one(container)
-    return max(running + beside, starting) + quantity_bytes(
-        (spec.get("overhead") or {}).get("memory", 0)
-    )
 
 
 def requested_by_node(pods: Iterable[dict[str, Any]]) -> dict[str, int]:

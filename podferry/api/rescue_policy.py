@@ -38,7 +38,6 @@ class Action(StrEnum):
     WAIT = "Wait"
     NO_VICTIM = "NoVictim"
     NO_ROOM = "NoRoom"
-    TOO_FAST = "TooFast"
     COLD_RESTART = "ColdRestart"
     WOULD_COLD_RESTART = "WouldColdRestart"
     CANCEL = "Cancel"
@@ -116,7 +115,7 @@ class RescueNode:
 
 @dataclass(frozen=True, slots=True)
 class RescuePolicyStatus:
-    """What the policy sees and did. Conditions: `Valid`, `NodesKnown`, `Acting`."""
+    """What the policy sees and did. Conditions: `Valid`, `NodesKnown`, `RoomFound`, `InTime`."""
 
     observed_generation: int = 0
     conditions: tuple[ConditionStatus, ...] = ()

@@ -13,7 +13,7 @@ from podferry.api import serde
 from podferry.api.errors import PodferryError
 from podferry.api.migration import CopyMode, Migration, OwnerRef, Prediction, keeps_name
 from podferry.cli import timeline
-from podferry.controller.runtime.node_view import quantity_bytes
+from podferry.controller.core.requests import quantity_bytes
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.strategies.container import companions

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from podferry.api.reasons import Reason
-from podferry.controller.runtime.node_view import requested_bytes
+from podferry.controller.core.requests import requested_bytes
 from podferry.strategies.container import companions, node_checks, preflight
 from podferry.strategies.container.quota_checks import check_quotas
 from podferry.wire import names

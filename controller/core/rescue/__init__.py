@@ -1,0 +1,1 @@
+"""From what agents report of memory to the Migrations that a RescuePolicy asks for. Pure."""

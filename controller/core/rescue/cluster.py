@@ -1,0 +1,176 @@
+"""The cluster as the policies see it, from reports, nodes, pods and Migrations. Pure.
+
+Owns what of a pod counts for a decision and what blocks it, and that a node that is not known takes
+and gives nothing. Sizes are bytes, moments the controller's monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from podferry.api.migration import Migration
+from podferry.controller.core.requests import limit_bytes, requested_bytes
+from podferry.controller.core.rescue.history import NodeHistory
+from podferry.controller.core.rescue.moves import Asked, Ledger
+from podferry.controller.core.rescue.reports import Believed
+from podferry.controller.core.view import NodeView
+from podferry.policies.vocabulary import MoveCost, Node, Pod, Pressure, Series, Snapshot
+from podferry.strategies.container import pod_checks
+from podferry.strategies.container.finding import RawPod
+
+OTHERS = "pods that did not opt in"
+"""Key of what stands for all of them on a node: their memory counts, nobody moves them."""
+POD_SLOTS = 110
+_ENDED = ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What is read from the object of a pod once per version."""
+
+    key: str
+    request: float
+    limit: float | None
+    priority: int
+    blocked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that a look may use."""
+
+    now: float
+    wall: datetime
+    nodes: Mapping[str, NodeView]
+    believed: Mapping[str, Believed]
+    """By node: the last report that counts."""
+    doubts: Mapping[str, str]
+    """By node: why it is unknown now; absent: it is known."""
+    histories: Mapping[str, NodeHistory]
+    pods: Mapping[str, tuple[RawPod, ...]]
+    """Opted-in pods by node."""
+    namespaces: Mapping[str, Mapping[str, Any]]
+    """Raw namespaces by name."""
+    migrations: tuple[Migration, ...]
+    asked: tuple[Asked, ...] = ()
+    cost: Callable[[RawPod, float], MoveCost] = field(
+        default=lambda _pod, _size: MoveCost(0.0, 0.0)
+    )
+    """What moving a pod of that size is expected to take."""
+    reluctant: Callable[[RawPod], str] = field(default=lambda _pod: "")
+    """Why a pod is to be left alone if another one will do; empty: no reason."""
+
+
+class Book:
+    """Traits of pods, read again only when their version changed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, Traits]] = {}
+
+    def traits(self, pod: RawPod, namespace: Mapping[str, Any] | None) -> Traits:
+        """Return what counts of a pod; `blocked` says why it cannot be moved at all."""
+        metadata = pod["metadata"]
+        version = str(metadata.get("resourceVersion"))
+        inside = str((namespace or {}).get("metadata", {}).get("resourceVersion"))
+        found = self._known.get(metadata["uid"])
+        if found is not None and found[0] == f"{version}/{inside}":
+            return found[1]
+        fresh = _traits(pod, namespace)
+        self._known[metadata["uid"]] = (f"{version}/{inside}", fresh)
+        return fresh
+
+    def keep(self, uids: Iterable[str]) -> None:
+        """Forget all pods but these."""
+        kept = set(uids)
+        for uid in self._known.keys() - kept:
+            del self._known[uid]
+
+
+def snapshot(known: Known, ledger: Ledger, book: Book) -> Snapshot:
+    """Return the cluster at `known.now`."""
+    nodes = tuple(_node(view, known, ledger, book) for _, view in sorted(known.nodes.items()))
+    return Snapshot(known.now, nodes)
+
+
+def _node(view: NodeView, known: Known, ledger: Ledger, book: Book) -> Node:
+    believed = known.believed.get(view.name)
+    told = known.doubts.get(view.name, "") if believed else "no report"
+    if believed is None:
+        capacity = float(view.allocatable_bytes or 1)
+        return Node(view.name, capacity, capacity, known=False, schedulable=False)
+    report, history = believed.report, known.histories.get(view.name)
+    return Node(
+        name=view.name,
+        capacity=report.capacity,
+        used=report.capacity - report.available,
+        history=history.node.series() if history else Series(),
+        pods=_pods(view, believed, known, ledger, book),
+        eviction=report.eviction,
+        allocatable=float(view.allocatable_bytes) or None,
+        pod_slots=POD_SLOTS,
+        schedulable=view.ready and not view.cordoned,
+        known=not told,
+        incoming=ledger.incoming.get(view.name, 0.0),
+        outgoing=ledger.outgoing.get(view.name, 0.0),
+        pressure=None if report.pressure is None else Pressure(*report.pressure),
+    )
+
+
+def _pods(
+    view: NodeView, believed: Believed, known: Known, ledger: Ledger, book: Book
+) -> tuple[Pod, ...]:
+    """The opted-in pods of the node, and one that stands for all others."""
+    report, history = believed.report, known.histories.get(view.name)
+    measured = {pod.uid: pod for pod in report.pods}
+    found: list[Pod] = []
+    requested = 0.0
+    for raw in known.pods.get(view.name, ()):
+        if (raw.get("status") or {}).get("phase") in _ENDED:
+            continue
+        metadata = raw["metadata"]
+        uid = str(metadata["uid"])
+        traits = book.traits(raw, known.namespaces.get(str(metadata.get("namespace"))))
+        memory = measured.pop(uid, None)
+        size = memory.working_set if memory else 0.0
+        track = history.pods.get(uid) if history else None
+        requested += traits.request
+        found.append(
+            Pod(
+                key=traits.key,
+                memory=size,
+                history=track.series() if track else Series(),
+                request=traits.request,
+                limit=traits.limit,
+                priority=traits.priority,
+                started=believed.at - (memory.age if memory else 0.0),
+                cost=known.cost(raw, size) if report.urgent else MoveCost(0.0, 0.0),
+                moves=ledger.moved.get(uid, 0),
+                blocked=traits.blocked or ledger.busy.get(uid, ""),
+            )
+        )
+    others = sum(pod.working_set for pod in measured.values())
+    rest = max(0.0, view.requested_bytes - requested)
+    found.append(Pod(OTHERS, others, request=rest, blocked="not opted in"))
+    return tuple(found)
+
+
+def _traits(pod: RawPod, namespace: Mapping[str, Any] | None) -> Traits:
+    metadata, spec = pod["metadata"], pod.get("spec") or {}
+    findings = [
+        *pod_checks.check_pod(pod),
+        *pod_checks.check_namespace(None if namespace is None else dict(namespace)),
+    ]
+    blocked = findings[0].message if findings else ""
+    if metadata.get("deletionTimestamp"):
+        blocked = "is being deleted"
+    limit = limit_bytes(pod)
+    return Traits(
+        key=f"{metadata.get('namespace')}/{metadata['name']}",
+        request=float(requested_bytes(pod)),
+        limit=None if limit is None else float(limit),
+        priority=int(spec.get("priority") or 0),
+        blocked=blocked,
+    )
