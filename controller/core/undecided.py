@@ -23,7 +23,7 @@ from podferry.controller.core import (
 )
 from podferry.controller.core.actions import Action, CreatePod, DetachSource
 from podferry.controller.core.status import Draft, is_true, seconds_since
-from podferry.controller.core.view import Step, View
+from podferry.controller.core.view import Need, Step, View
 from podferry.wire.stages import Observed, Progress, Role, SourceStage, TargetStage
 
 FRESH_SECONDS = 1.0
@@ -190,6 +190,8 @@ def _prepare(view: View) -> Step:
     hold = upgrades.before_freeze(view)
     if hold is not None:
         return upgrades.wait(view, hold, Phase.PREPARING)
+    if view.need is not None and not view.need.needed:
+        return _without_need(view, view.need)
     draft = Draft(migration, view.now)
     container = str(view.target.facts.get("containerID") or "")
     ready = replace(
@@ -209,6 +211,17 @@ def _held(view: View) -> bool:
     if found is None or not facts.get("claimed"):
         return False
     return bool(facts.get("claimPodUID") == found["metadata"]["uid"])
+
+
+def _without_need(view: View, need: Need) -> Step:
+    """A rescue right before its freeze: the last moment at which it costs nobody anything."""
+    if need.needed is False:
+        return rollback.decide(view, Reason.PRESSURE_GONE, need.why)
+    draft = Draft(view.migration, view.now)
+    draft.progress(
+        Phase.PREPARING, Reason.NODE_UNKNOWN, f"{need.why}; nothing is frozen until it is known"
+    )
+    return Step(draft.value, (), POLL_SECONDS)
 
 
 def _ask_for_target(view: View) -> Step:

@@ -44,6 +44,15 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """Whether what a rescue asked for is still needed."""
+
+    needed: bool | None
+    """None: nobody knows, so nothing is frozen for it and nothing is taken back."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Everything that a decision on one Migration may use.
 
@@ -76,6 +85,8 @@ class View:
     """Claims that opted-in pods of the namespace mount, by name; only before it is accepted."""
     limits: Limits = field(default_factory=Limits)
     ending: bool = False
+    need: Need | None = None
+    """Of a rescue's move, until its freeze is ordered: whether it is still needed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import ssl
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from podferry.api.errors import RetryableError, TerminalError
 from podferry.api.reasons import Reason
 from podferry.controller.runtime.agent_clocks import AgentClocks
 from podferry.wire import agent_api, names
+from podferry.wire.memory import MEMORY, Asked, BadReport, Report
 from podferry.wire.stages import Observed, Order
 
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 """What an agent may take beyond the wait that was asked for [s]."""
+MOST_BYTES = 4 * 2**20
+"""A report of 110 pods with 15 minutes of samples each is some 2 MB."""
 KEEP_ALIVE_SECONDS = 120.0
 """Longer than any pause between two steps of one move: no handshake inside a freeze [s]."""
 
@@ -118,6 +122,23 @@ class AgentClient:
         """Ask for the facts of a node. Raises as `order`."""
         return await self._call("GET", address, agent_api.NODE)
 
+    async def memory(self, address: str, asked: Asked) -> Report:
+        """Ask for a report of the node's memory; waits as long as `asked` says. Raises as `order`.
+
+        An answer of the wrong shape is AgentRefused with the reason Nonsense.
+        """
+        raw = await self._call(
+            "GET",
+            address,
+            MEMORY,
+            params=asked.query(),
+            limit=asked.wait + ANSWER_SECONDS,
+        )
+        try:
+            return Report.from_dict(raw)
+        except BadReport as error:
+            raise AgentRefused(200, "Nonsense", f"agent at {address}: {error}") from error
+
     async def _call(
         self,
         method: str,
@@ -145,7 +166,7 @@ class AgentClient:
             ) as response:
                 status = response.status
                 self._hear(address, response.headers.get(agent_api.TIME_HEADER, ""), sent)
-                raw = await response.json(content_type=None)
+                raw = json.loads(await _body(response))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             said = str(error) or type(error).__name__
             raise AgentUnreachable(
@@ -180,6 +201,16 @@ class AgentClient:
             # A proxy of the environment has no business between controller and nodes.
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
         return self._session
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """The answer, of a bounded length: an agent may be hostile. Raises ValueError."""
+    body = await response.content.read(MOST_BYTES + 1)
+    while len(body) <= MOST_BYTES and (more := await response.content.read(MOST_BYTES + 1)):
+        body += more
+    if len(body) > MOST_BYTES:
+        raise ValueError(f"an answer of more than {MOST_BYTES} bytes")
+    return body
 
 
 def _observed(address: str, raw: dict[str, Any]) -> Observed:

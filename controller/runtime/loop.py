@@ -86,11 +86,16 @@ class ControllerLoop:
         async with asyncio.TaskGroup() as group:
             for reflector in reflectors:
                 group.create_task(reflector.run())
-            await asyncio.gather(*(reflector.synced.wait() for reflector in reflectors))
+            await self.synced()
             _log.info("stores are in step", migrations=len(self._migrations.store))
             group.create_task(self._resync())
             for _ in range(self._workers):
                 group.create_task(self._work())
+
+    async def synced(self) -> None:
+        """Wait until every store shows what the API server has."""
+        reflectors = (self._migrations, self._pods, self._nodes)
+        await asyncio.gather(*(reflector.synced.wait() for reflector in reflectors))
 
     def _migration_changed(self, key: str) -> None:
         self._queue.add(key)

@@ -22,6 +22,7 @@ from podferry.api import serde
 from podferry.api.clock import SystemClock
 from podferry.controller.core.advance import advance
 from podferry.controller.core.view import Limits
+from podferry.controller.runtime import rescue_wiring
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.certificates import CertificateFiles
 from podferry.controller.runtime.ending import Ending, frozen
@@ -277,6 +278,18 @@ async def _lead(
         is_leader=lambda: elector.is_leader,
         keep=options.keep_finished,
     )
+    rescues = rescue_wiring.rescue(
+        client,
+        agents,
+        loop,
+        builder,
+        events,
+        clock=clock,
+        rng=rng,
+        metrics=metrics,
+        identity=options.identity,
+        is_leader=lambda: elector.is_leader,
+    )
     metrics.leader.set(1)
     ending.lead(lambda: frozen(loop.stores.migrations.list(), serde.parse_migration))
     try:
@@ -285,6 +298,7 @@ async def _lead(
             group.create_task(loop.run())
             group.create_task(Sweeper(client, executor, loop.stores.pods.list).run())
             group.create_task(expirer.run())
+            group.create_task(rescues.run())
     except* NotLeading:
         raise LeadershipLost("the lease was not renewed in time") from None
     finally:

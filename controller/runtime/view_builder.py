@@ -19,7 +19,7 @@ from podferry.api.clock import Clock
 from podferry.api.errors import PodferryError
 from podferry.api.migration import Migration, WorkloadKind
 from podferry.controller.core import places
-from podferry.controller.core.view import ClaimView, Limits, NodeView, View
+from podferry.controller.core.view import ClaimView, Limits, Need, NodeView, View
 from podferry.controller.runtime import claims
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.metrics import is_terminal
@@ -78,6 +78,7 @@ class ViewBuilder:
         ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ending = ending
+        self._needed: Callable[[Migration], Need | None] = lambda _migration: None
         self._started: dict[str, Migration] = {}
         self._limits = limits or Limits()
         self._client, self._agents, self._stores = client, agents, stores
@@ -85,6 +86,10 @@ class ViewBuilder:
         self._clock, self._parse = clock, parse
         self._requested: dict[str, int] = {}
         self._requested_at = float("-inf")
+
+    def ask_need(self, needed: Callable[[Migration], Need | None]) -> None:
+        """Say who knows whether a rescue's move is still needed; it needs our nodes first."""
+        self._needed = needed
 
     async def prefetch(self, namespace: str, name: str) -> Prefetched:
         """Read what the last known status of a Migration names, beside the Migration itself.
@@ -174,6 +179,7 @@ class ViewBuilder:
             active=active,
             limits=self._limits,
             ending=self._ending(),
+            need=None if migration.status.freeze_epoch > 0 else self._needed(migration),
             history=history,
             source=source,
             source_age_seconds=source_age,

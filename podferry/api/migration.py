@@ -236,3 +236,5 @@ class Migration:
     created_at: str
     spec: MigrationSpec
     status: MigrationStatus
+    rescue_policy: str = ""
+    """Label: the RescuePolicy that asked for it; empty: a person did, or a drain."""

@@ -88,6 +88,7 @@ class Reason(StrEnum):
     AGENT_VERSION = "AgentVersion"
 
     CANCELLED = "Cancelled"
+    PRESSURE_GONE = "PressureGone"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     SOURCE_CHANGED = "SourceChanged"
     SOURCE_ENDED = "SourceEnded"
@@ -104,6 +105,7 @@ class Reason(StrEnum):
     SOURCE_NOT_RELEASED = "SourceNotReleased"
 
     QUEUED = "Queued"
+    NODE_UNKNOWN = "NodeUnknown"
     AGENT_DRAINING = "AgentDraining"
     CONTROLLER_ENDING = "ControllerEnding"
     CHECKS_PASSED = "ChecksPassed"

@@ -20,6 +20,8 @@ from podferry.api.migration import Migration, MigrationSpec, MigrationStatus
 from podferry.api.reasons import Reason
 from podferry.api.rescue_policy import RescuePolicy, RescuePolicySpec, RescuePolicyStatus
 
+LABEL_RESCUE_POLICY = "podferry.dev/rescue-policy"
+"""As in `wire/names.py`; neither package imports the other, so a test keeps them equal."""
 T = TypeVar("T")
 _KINDS: dict[type, str] = {str: "a text", int: "a whole number", float: "a number", bool: "a bool"}
 
@@ -114,7 +116,13 @@ def parse_migration(raw: dict[str, Any]) -> Migration:
         created_at=str(meta.get("creationTimestamp") or ""),
         spec=from_dict(MigrationSpec, _part(raw, "spec"), path="spec"),
         status=status_from_dict(_part(raw, "status")),
+        rescue_policy=_rescue_policy(meta),
     )
+
+
+def _rescue_policy(meta: dict[str, Any]) -> str:
+    labels = meta.get("labels")
+    return str(labels.get(LABEL_RESCUE_POLICY) or "") if isinstance(labels, dict) else ""
 
 
 def parse_rescue_policy(raw: dict[str, Any]) -> RescuePolicy:

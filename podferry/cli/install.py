@@ -21,7 +21,9 @@ from podferry.wire.names import SYSTEM_NAMESPACE
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "cluster-setup"
 LAB_OVERLAY = MANIFESTS / "overlays" / "lab"
-CRD = "customresourcedefinition/migrations.podferry.dev"
+CRDS = tuple(
+    f"customresourcedefinition/{plural}.podferry.dev" for plural in ("migrations", "rescuepolicies")
+)
 PARTS = ("deployment/podferry-controller", "daemonset/podferry-agent")
 WAIT_SECONDS = 180
 Progress = Callable[[str], None]
@@ -98,7 +100,7 @@ def apply(kubectl: Kubectl, folder: Path, progress: Progress, *, force: bool = F
         raise InstallError(why)
     progress(f"applying {folder}")
     kubectl.run("apply", "--server-side", "--force-conflicts", "-k", str(folder))
-    kubectl.run("wait", "--for=condition=Established", CRD, "--timeout=60s")
+    kubectl.run("wait", "--for=condition=Established", *CRDS, "--timeout=60s")
 
 
 def restart(kubectl: Kubectl) -> None:

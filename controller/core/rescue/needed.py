@@ -6,21 +6,13 @@ never stopped for a pressure that has gone, nor while nothing is known of its no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from podferry.controller.core.rescue.cluster import Book, Known, snapshot
 from podferry.controller.core.rescue.moves import Ledger
+from podferry.controller.core.view import Need
 from podferry.policies.vocabulary import Policy
 from podferry.policies.words import gib
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """The answer."""
-
-    needed: bool | None
-    """None: nobody knows, so nothing is frozen for it and nothing is taken back."""
-    why: str
 
 
 def still_needed(source: str, rules: Policy, known: Known, without: Ledger, book: Book) -> Need:

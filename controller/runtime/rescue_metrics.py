@@ -1,0 +1,69 @@
+"""Prometheus metrics of rescues. Owns their names and label sets; never decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from podferry.api.rescue_policy import NodeState, RescuePolicy, RescuePolicyStatus
+from podferry.controller.core.rescue.look import Outcome
+
+LOOK_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+DELAY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30)
+
+
+class RescueMetrics:
+    """Counters and gauges of one process, in the registry of `Metrics`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.reports = Counter(
+            "podferry_memory_reports_total",
+            "Reports of agents by whether they count: accepted, or why not.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.nodes = Gauge(
+            "podferry_rescue_nodes",
+            "Nodes that a RescuePolicy selects, by state.",
+            ("policy", "state"),
+            registry=registry,
+        )
+        self.decisions = Counter(
+            "podferry_rescue_decisions_total",
+            "Decisions about overloaded nodes, one a look.",
+            ("policy", "mode", "action"),
+            registry=registry,
+        )
+        self.refused = Counter(
+            "podferry_rescue_refused_total",
+            "Migrations and evictions that the API server did not take, by reason.",
+            ("reason",),
+            registry=registry,
+        )
+        self.look_seconds = Histogram(
+            "podferry_rescue_look_seconds",
+            "One round over all policies that are due [s].",
+            buckets=LOOK_BUCKETS,
+            registry=registry,
+        )
+        self.report_to_migration = Histogram(
+            "podferry_rescue_report_to_migration_seconds",
+            "From the newest sample of a node to the Migration that relieves it [s].",
+            buckets=DELAY_BUCKETS,
+            registry=registry,
+        )
+
+    def looked(
+        self, policy: RescuePolicy, status: RescuePolicyStatus, outcomes: Iterable[Outcome]
+    ) -> None:
+        """Count what one look of a policy found."""
+        counts = dict.fromkeys(NodeState, 0)
+        for node in status.nodes:
+            counts[node.state] += 1
+        shown = sum(counts.values()) - counts[NodeState.FINE]
+        counts[NodeState.FINE] = max(0, status.nodes_selected - shown)
+        for state, count in counts.items():
+            self.nodes.labels(policy.name, state.value).set(count)
+        for one in outcomes:
+            self.decisions.labels(policy.name, policy.spec.mode.value, one.action.value).inc()
