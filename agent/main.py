@@ -13,6 +13,7 @@ import os
 import signal
 import ssl
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -34,12 +35,14 @@ from podferry.agent import (
 )
 from podferry.agent.engine import Engine, Side
 from podferry.agent.errors import AgentError, Refused
+from podferry.agent.memory import cgroups, telling
+from podferry.agent.memory.sampler import Sampler
 from podferry.agent.node import Node
 from podferry.agent.ops.host import Host
 from podferry.agent.source import Source
 from podferry.agent.store import Store
 from podferry.agent.target import Target
-from podferry.wire import names
+from podferry.wire import memory, names
 from podferry.wire.stages import Order, Role
 
 log = structlog.get_logger("podferry.agent")
@@ -48,10 +51,11 @@ log = structlog.get_logger("podferry.agent")
 class Services:
     """What the server asks of the node besides orders."""
 
-    def __init__(self, node: Node, node_name: str, target: Target) -> None:
+    def __init__(self, node: Node, node_name: str, target: Target, sampler: Sampler) -> None:
         self._node = node
         self._node_name = node_name
         self._target = target
+        self._sampler = sampler
         self.draining = False
 
     async def probe(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +75,10 @@ class Services:
         """Node facts."""
         facts = await asyncio.to_thread(node_facts.collect, self._node, self._node_name)
         return {**facts, "draining": self.draining}
+
+    async def memory(self, asked: memory.Asked) -> memory.Report:
+        """The node's memory."""
+        return await self._sampler.report(asked)
 
     def build(self) -> dict[str, Any]:
         """What this agent speaks, and whether it drains."""
@@ -95,6 +103,7 @@ class Parts:
     store: Store
     source: Source
     target: Target
+    sampler: Sampler
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -109,6 +118,12 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=names.AGENT_PORT)
     parser.add_argument("--metrics-port", type=int, default=names.AGENT_METRICS_PORT)
     parser.add_argument(
+        "--sample-seconds",
+        type=_sample_seconds,
+        default=os.environ.get("PODFERRY_SAMPLE_SECONDS", "1"),
+        help="time between two samples of the node's memory, 1 to 2",
+    )
+    parser.add_argument(
         "--breakpoints",
         default=os.environ.get("PODFERRY_BREAKPOINTS", ""),
         help="tests only: a folder on the node; a file ROLE.STAGE in it halts before that stage",
@@ -117,6 +132,13 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     if not found.node_name:
         parser.error("no node name: set NODE_NAME (spec.nodeName) or --node-name")
     return found
+
+
+def _sample_seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 2:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 2")
+    return seconds
 
 
 def run_agent(argv: Sequence[str] | None = None) -> int:
@@ -163,8 +185,13 @@ def build(arguments: argparse.Namespace, identity: tls.Identity) -> Parts:
     target = Target(node, taken)
     halt = breakpoints.at(arguments.breakpoints and node.local(arguments.breakpoints))
     engine = Engine(store, {Role.SOURCE: source, Role.TARGET: target}, halt)
-    services = Services(node, arguments.node_name, target)
-    return Parts(node, engine, services, store, source, target)
+    about = telling.About(
+        arguments.node_name, node.boot_id(), time.time(), arguments.sample_seconds
+    )
+    tree = cgroups.Tree(node.local(cgroups.MOUNT), node.local("/proc/meminfo"))
+    sampler = Sampler(tree, node.local("/proc"), about)
+    services = Services(node, arguments.node_name, target, sampler)
+    return Parts(node, engine, services, store, source, target, sampler)
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
@@ -176,6 +203,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     parts = build(arguments, identity)
     engine = parts.engine
     engine.start()
+    parts.sampler.start()
     orders = web.AppRunner(server.application(engine, parts.services), access_log=None)
     plain = web.AppRunner(
         metrics.application(lambda: "draining" if stop.is_set() else ""), access_log=None
@@ -196,10 +224,12 @@ async def _serve(arguments: argparse.Namespace) -> None:
         await stop.wait()
         parts.services.draining = True
         await draining.finished(engine.sides)
+        parts.sampler.close()
         for keeper in keepers:
             keeper.cancel()
         await engine.stop()
     finally:
+        parts.sampler.close()
         await orders.cleanup()
         await plain.cleanup()
 

@@ -19,7 +19,7 @@ from podferry.agent import draining, metrics, tls, transfer
 from podferry.agent.archive import ArchiveError
 from podferry.agent.engine import Engine, Side
 from podferry.agent.errors import AgentError, Refused
-from podferry.wire import agent_api, names
+from podferry.wire import agent_api, memory, names
 from podferry.wire.stages import Order, Role
 
 log = structlog.get_logger("podferry.agent.server")
@@ -49,6 +49,10 @@ class Services(Protocol):
         """Node facts."""
         ...
 
+    async def memory(self, asked: memory.Asked) -> memory.Report:
+        """The node's memory, once there is more to tell. Raises Refused."""
+        ...
+
     def remember_seal(self, order: Order, key: str) -> None:
         """Keep the key of an attempt's seal. Raises Refused."""
         ...
@@ -68,6 +72,7 @@ def application(engine: Engine, services: Services) -> web.Application:
     app.router.add_get("/v1/attempts/{uid}/{attempt}/{role}", routes.get_side)
     app.router.add_post(agent_api.PROBE, routes.post_probe)
     app.router.add_get(agent_api.NODE, routes.get_node)
+    app.router.add_get(memory.MEMORY, routes.get_memory)
     return app
 
 
@@ -183,6 +188,15 @@ class _Routes:
         """Facts of this node."""
         _require(request, names.CONTROLLER_IDENTITY)
         return web.json_response(await self._services.node())
+
+    async def get_memory(self, request: web.Request) -> web.Response:
+        """Memory of this node; waits for a change for at most `wait` seconds."""
+        _require(request, names.CONTROLLER_IDENTITY)
+        try:
+            asked = memory.Asked.from_query(request.query)
+        except memory.BadReport as error:
+            raise Refused("BadQuery", str(error), status=400) from error
+        return web.json_response((await self._services.memory(asked)).to_dict())
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

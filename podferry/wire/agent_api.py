@@ -8,7 +8,8 @@ PUT  /v1/attempts/{uid}/{attempt}/files/{kind}/{name}  tar stream   peer agent o
      500 TargetShortOfMemory if there is none), images/manifest last
 POST /v1/probe   {"podUID", "container", "containerID"} -> Probe      controller
 GET  /v1/node                                      -> Node facts      controller
-Errors: {"reason", "message"} with 400, 403, 404, 409 or 500.
+GET  /v1/memory                                    -> Report          controller; wire/memory.py
+Errors: {"reason", "message"} with 400, 403, 404, 409, 500, or 503 for memory without a sample.
 
 Node facts: node, bootID, agentVersion, protocol, protocolOldest, draining, criuVersion,
 runcVersion, containerdVersion, kernel, cgroup ("v1"|"v2"), cpuFeatures [..], softDirty,

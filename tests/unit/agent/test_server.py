@@ -22,7 +22,7 @@ from podferry.agent.engine import Engine, Side
 from podferry.agent.errors import AgentError, Refused
 from podferry.agent.store import Store
 from podferry.agent.transfer import Peer
-from podferry.wire import agent_api, names
+from podferry.wire import agent_api, memory, names
 from podferry.wire.stages import Order, Role, SourceStage, TargetStage, Verdict
 from tests.fakes.certificates import Authority
 
@@ -61,6 +61,11 @@ class Services:
 
     async def node(self) -> dict[str, Any]:
         return {"node": "node-a"}
+
+    async def memory(self, asked: memory.Asked) -> memory.Report:
+        return memory.Report(
+            "node-a", "b", 7, 1.0, 0.1, 1.0, 1e9, asked.horizon, 1e8, "default", urgent=False
+        )
 
     def remember_seal(self, order: Order, key: str) -> None:
         self.seals[f"{order.migration}.{order.attempt}"] = key
@@ -191,7 +196,12 @@ async def test_a_certificate_with_another_name_is_forbidden(agent: Agent) -> Non
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", agent_api.NODE), ("POST", agent_api.PROBE), ("GET", PATH)],
+    [
+        ("GET", agent_api.NODE),
+        ("GET", memory.MEMORY),
+        ("POST", agent_api.PROBE),
+        ("GET", PATH),
+    ],
 )
 async def test_an_agent_may_not_read_or_probe(agent: Agent, method: str, path: str) -> None:
     status, _ = await agent.ask(agent.context(names.AGENT_IDENTITY), method, path, {})
@@ -210,6 +220,15 @@ async def test_an_agent_may_give_no_order_and_pass_on_no_verdict(
     status, answer = await agent.ask(peer, "PUT", path, order(stage, role, verdict).to_dict())
     assert (status, answer["reason"]) == (403, "Forbidden")
     assert agent.engine.highest(UID) == 0  # nothing was even noted
+
+
+async def test_the_controller_is_told_of_memory_as_it_asked(agent: Agent) -> None:
+    controller = agent.context(names.CONTROLLER_IDENTITY)
+    status, answer = await agent.ask(controller, "GET", f"{memory.MEMORY}?horizon=42")
+    assert (status, memory.Report.from_dict(answer).available) == (200, 42)
+    status, answer = await agent.ask(controller, "GET", f"{memory.MEMORY}?soft=150")
+    assert (status, answer["reason"]) == (400, "BadQuery")
+    assert "soft='150'" in answer["message"]
 
 
 async def test_the_controller_may_order_read_and_probe(agent: Agent) -> None:
