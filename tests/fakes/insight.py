@@ -1,4 +1,4 @@
-"""An insight as `controller/core/rescue/README.md` gives its shape: one node that runs out."""
+"""An insight as `controller/core/rescue/explain.py` makes it: one node that runs out of memory."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ def pod(key: str, on: str, **more: Any) -> Object:
 def policy_node(name: str, **more: Any) -> Object:
     return {
         "name": name,
-        "state": "Fine",
-        "action": None,
+        "state": "Overloaded",
+        "action": "WouldMove",
         "why": "",
+        "tooLate": "",
         "needBytes": 0,
         "exhaustedInSeconds": None,
         "candidates": [],
@@ -75,9 +76,7 @@ def insight() -> Object:
     )
     decided = policy_node(
         "node-a",
-        state="Overloaded",
-        action="WouldMove",
-        why="212 MiB are left, used up in 100 s; a move takes 6.5 s",
+        why="used up in 100 s, a move takes 6.5 s",
         needBytes=512 * MIB,
         exhaustedInSeconds=100.0,
         candidates=[
@@ -91,7 +90,7 @@ def insight() -> Object:
                 "why": "most left after the move",
                 "shortfallBytes": 0,
                 "candidates": [
-                    {"key": "node-b", "score": 2.2, "why": "2200 MiB left"},
+                    {"key": "node-b", "score": 2.2, "why": "2136 MiB left after it"},
                     {"key": "node-c", "score": None, "why": "cordoned"},
                 ],
             }
@@ -100,7 +99,7 @@ def insight() -> Object:
             {
                 "pod": "shop/web",
                 "target": "node-b",
-                "migration": "shop/rescue-web-0123abcd",
+                "migration": "",
                 "why": "node-a runs out in 100 s",
             }
         ],
@@ -112,7 +111,7 @@ def insight() -> Object:
             "valid": True,
             "message": "",
             "model": "prior (no move measured yet)",
-            "nodes": [decided, policy_node("node-b"), policy_node("node-c")],
+            "nodes": [decided],
         }
     ]
     web = pod("shop/web", "node-a", slopeBytesPerSecond=2 * MIB)
@@ -123,7 +122,7 @@ def insight() -> Object:
         "nodes": [
             pressed,
             node("node-b", incomingBytes=64 * MIB),
-            node("node-c", known=False, why="its agent is silent for 42 s", ageSeconds=42.0),
+            {"name": "node-c", "known": False, "why": "no report", "ageSeconds": None},
             node("node-d"),
         ],
         "pods": [web, db, pod("shop/cache", "node-b", reluctant="prefers no eviction")],
