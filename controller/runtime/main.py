@@ -30,6 +30,7 @@ from podferry.controller.runtime.executor import Executor
 from podferry.controller.runtime.expirer import Expirer
 from podferry.controller.runtime.facts_publisher import FactsPublisher
 from podferry.controller.runtime.health import HealthServer
+from podferry.controller.runtime.insight import InsightServer
 from podferry.controller.runtime.loop import ControllerLoop
 from podferry.controller.runtime.metrics import Metrics
 from podferry.controller.runtime.node_view import address_of
@@ -38,6 +39,7 @@ from podferry.controller.runtime.pki import CertificateKeeper
 from podferry.controller.runtime.reconciler import Codec, NotLeading, Reconciler
 from podferry.controller.runtime.sweeper import Sweeper
 from podferry.controller.runtime.view_builder import ViewBuilder
+from podferry.controller.runtime.viewers import Viewers
 from podferry.controller.webhooks.handler import PodWebhook
 from podferry.kube.admission import AdmissionServer
 from podferry.kube.client import ApiClient
@@ -45,7 +47,6 @@ from podferry.kube.events import EventRecorder
 from podferry.kube.lease import LeaderElector, LeadershipLost
 from podferry.wire import names
 
-LEASE = "podferry-controller"
 LEASE_SECONDS, RENEW_SECONDS, RETRY_SECONDS = 8.0, 5.0, 1.0
 """Shorter than usual: when the leader dies in the middle of a move, a workload stays frozen until
 another replica may lead [s]."""
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--service-account", default="podferry-controller")
     it.add_argument("--webhook-port", type=int, default=names.WEBHOOK_PORT)
     it.add_argument("--metrics-port", type=int, default=names.CONTROLLER_METRICS_PORT)
+    it.add_argument("--insight-port", type=int, default=names.INSIGHT_PORT)
     it.add_argument(
         "--keep-finished",
         type=int,
@@ -164,6 +166,8 @@ async def serve(options: argparse.Namespace, ending: Ending) -> None:
         not_ready[0] = ""
         _log.info("serving", webhook_port=webhook.port, metrics_port=health.port)
         elector = _elector(client, options, clock, rng)
+        insight = _insight(client, options, clock, elector)
+        await insight.start()
         keeping = asyncio.create_task(files.keep(on_renewal=agents.reload))
         ending.serving = True
         try:
@@ -175,6 +179,7 @@ async def serve(options: argparse.Namespace, ending: Ending) -> None:
             keeping.cancel()
             await asyncio.wait([keeping])
             await webhook.stop()
+            await insight.stop()
             await agents.close()
             await health.stop()
 
@@ -185,13 +190,25 @@ def _elector(
     return LeaderElector(
         client,
         options.namespace,
-        LEASE,
+        names.CONTROLLER_LEASE,
         options.identity,
         clock=clock,
         rng=rng,
         lease_duration=LEASE_SECONDS,
         renew_deadline=RENEW_SECONDS,
         retry_period=RETRY_SECONDS,
+    )
+
+
+def _insight(
+    client: ApiClient, options: argparse.Namespace, clock: SystemClock, elector: LeaderElector
+) -> InsightServer:
+    return InsightServer(
+        Viewers(client, clock, namespace=options.namespace),
+        identity=options.identity,
+        leader=lambda: elector.holder,
+        clock=clock,
+        port=options.insight_port,
     )
 
 

@@ -15,10 +15,11 @@ INTERRUPTED = 130
 
 MEANING = {
     DONE: "done; with `--wait` the migration ended `Succeeded`; `drain`: nothing to drain is left "
-    "(`--dry-run`, `--no-wait`: all can be moved)",
+    "(`--dry-run`, `--no-wait`: all can be moved); `top` ended by Ctrl-C",
     ENDED_OTHERWISE: "the migration ended `RolledBack`, `Failed`, `Cancelled` or `ColdRestarted`, "
     "or the API server refused the request; `drain`: some pods are left, each with its reason; "
-    "`support-bundle`: written without some parts, each with its reason, or not written",
+    "`support-bundle`: written without some parts, each with its reason, or not written; "
+    "`plan`, `top`: no controller leads, no such node, or you lack the right to it",
     BAD_INPUT: "usage or bad input; nothing was sent or written",
     UNREACHABLE: "the cluster cannot be reached",
     INTERRUPTED: "interrupted; a migration that was asked for goes on; `simulate` keeps the runs "

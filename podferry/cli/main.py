@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drain": ("podferry.cli.drain:drain", "Cordon a node and move its workloads away."),
     "uncordon": ("podferry.cli.drain:uncordon", "Let pods onto a node again."),
     "nodes": ("podferry.cli.nodes:nodes", "Show what each node can do and what it lacks."),
+    "plan": ("podferry.cli.plan:plan", "Show what would be done now about memory, and why."),
+    "top": ("podferry.cli.top:top", "Show nodes and pods by how soon they run out of memory."),
     "support-bundle": (
         "podferry.cli.bundle:support_bundle",
         "Collect what helps others understand a move.",

@@ -208,9 +208,12 @@ class ApiClient:
         body: Any = None,
         params: Params | None = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
         timeout_seconds: float = REQUEST_SECONDS,
     ) -> dict[str, Any]:
         """Send one request and return the decoded answer ({"text": ...} if it is not JSON).
+
+        `headers` are sent besides our own: a proxied pod may want some.
 
         Raises:
             ApiError: see `errors`; `Timeout` after `timeout_seconds` [s].
@@ -218,7 +221,7 @@ class ApiClient:
         limit = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=CONNECT_SECONDS)
         what = describe(method, path, params, body)
         try:
-            response = await self._send(method, path, body, params, content_type, limit)
+            response = await self._send(method, path, body, params, content_type, limit, headers)
             data: bytes = await response.read()
         except _BROKEN as error:
             raise self._broken(what, error, f"{timeout_seconds:g} s") from error
@@ -316,8 +319,10 @@ class ApiClient:
         params: Params | None,
         content_type: str,
         limit: aiohttp.ClientTimeout,
+        more: Mapping[str, str] | None = None,
     ) -> Any:
         headers = {
+            **(more or {}),
             "Accept": "application/json",
             "Content-Type": content_type,
             "User-Agent": self._transport.user_agent,

@@ -85,6 +85,21 @@ def services(namespace: str | None, name: str | None = None) -> str:
     return resource("v1", "services", namespace=namespace, name=name)
 
 
+def service_accounts(namespace: str, name: str | None = None, sub: str | None = None) -> str:
+    """Path of service accounts; `sub` `token` is where a short-lived token is asked for."""
+    return resource("v1", "serviceaccounts", namespace=namespace, name=name, sub=sub)
+
+
+def token_reviews() -> str:
+    """Path to ask whose a token is."""
+    return resource("authentication.k8s.io/v1", "tokenreviews")
+
+
+def pod_proxy(namespace: str, pod: str, port: int, path: str) -> str:
+    """Path that the API server passes on as `path` to a port of a pod, plain HTTP."""
+    return pods(namespace, f"{pod}:{port}", "proxy") + path
+
+
 def nodes(name: str | None = None, sub: str | None = None) -> str:
     """Path of nodes."""
     return resource("v1", "nodes", name=name, sub=sub)

@@ -68,11 +68,22 @@ PAGE_PORT_LAST = 9599
 """TCP, one port an attempt, mutual TLS with the agents' certificates."""
 AGENT_METRICS_PORT = 9551
 CONTROLLER_METRICS_PORT = 8080
+INSIGHT_PORT = 8081
+"""TCP, plain HTTP, in the controller's pod; reached through the API server's pod proxy."""
 WEBHOOK_PORT = 9443
 
 AGENT_IDENTITY = "agent.podferry.dev"
 CONTROLLER_IDENTITY = "controller.podferry.dev"
 """DNS subject alternative names in the certificates; a server checks its peer's."""
+
+CONTROLLER_LEASE = "podferry-controller"
+"""Lease in SYSTEM_NAMESPACE; its holder is the name of the pod that leads."""
+VIEWER = "podferry-viewer"
+"""Service account without rights: a token of it with INSIGHT_AUDIENCE may read the insight."""
+INSIGHT_AUDIENCE = "podferry.dev/insight"
+INSIGHT_PATH = "/v1/insight"
+TOKEN_HEADER = "X-Podferry-Token"  # noqa: S105 - the name of a header
+"""The API server's proxy takes Authorization away and lets this one pass."""
 
 CRIU_MARK = 0xC114
 """fwmark of the packets that CRIU itself sends; the shield lets them pass."""

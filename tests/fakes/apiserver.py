@@ -48,6 +48,8 @@ class FakeApiServer(Objects):
         self.requests: list[Recorded] = []
         self.intercept: Callable[[Recorded], Refused | float | None] | None = None
         """Called for each request: a Refused is the answer, a float delays it [s]."""
+        self.special: dict[tuple[str, str], Callable[[Recorded], tuple[int, Object]]] = {}
+        """By method and path: what answers there instead, such as a proxied pod."""
         self.logs: dict[tuple[str, str, str, bool], str] = {}
         """By namespace, pod, container, and whether it is the one before."""
         self.url = ""
@@ -145,6 +147,9 @@ class FakeApiServer(Objects):
                 await asyncio.sleep(told)
             if request.path == "/version":
                 return web.json_response({"gitVersion": "v0.0.0-fake"})
+            if special := self.special.get((request.method, request.path)):
+                code, answer = special(seen)
+                return web.json_response(answer, status=code)
             target = target_of(request.path)
             if request.method == "GET" and target.sub == "log":
                 return web.Response(text=self._log(target, seen.query))

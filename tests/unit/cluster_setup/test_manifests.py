@@ -168,7 +168,11 @@ def test_users_never_write_the_status(verb: str) -> None:
 def test_ports_and_names_are_those_of_the_code() -> None:
     controller = one("Deployment", "podferry-controller")["spec"]["template"]["spec"]
     ports = {port["name"]: port["containerPort"] for port in controller["containers"][0]["ports"]}
-    assert ports == {"webhook": names.WEBHOOK_PORT, "metrics": names.CONTROLLER_METRICS_PORT}
+    assert ports == {
+        "webhook": names.WEBHOOK_PORT,
+        "metrics": names.CONTROLLER_METRICS_PORT,
+        "insight": names.INSIGHT_PORT,
+    }
     agent = one("DaemonSet", "podferry-agent")["spec"]["template"]["spec"]
     ports = {port["name"]: port["containerPort"] for port in agent["containers"][0]["ports"]}
     assert ports == {"agent": names.AGENT_PORT, "metrics": names.AGENT_METRICS_PORT}
