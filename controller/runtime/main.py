@@ -172,7 +172,9 @@ async def serve(options: argparse.Namespace, ending: Ending) -> None:
         ending.serving = True
         try:
             lead = elector.run(
-                lambda: _lead(client, agents, elector, options, clock, rng, metrics, ending)
+                lambda: _lead(
+                    client, agents, elector, options, clock, rng, metrics, ending, insight
+                )
             )
             await ending.end_in_order(asyncio.ensure_future(lead))
         finally:
@@ -247,6 +249,7 @@ async def _lead(
     rng: random.Random,
     metrics: Metrics,
     ending: Ending,
+    insight: InsightServer,
 ) -> None:
     """Do the leader's work until cancelled. Raises LeadershipLost."""
     observations = Observations(clock)
@@ -308,6 +311,7 @@ async def _lead(
         is_leader=lambda: elector.is_leader,
     )
     metrics.leader.set(1)
+    insight.lead(rescues.rescuer.insight)
     ending.lead(lambda: frozen(loop.stores.migrations.list(), serde.parse_migration))
     try:
         async with asyncio.TaskGroup() as group:
@@ -319,6 +323,7 @@ async def _lead(
     except* NotLeading:
         raise LeadershipLost("the lease was not renewed in time") from None
     finally:
+        insight.lead(None)
         metrics.leader.set(0)
 
 

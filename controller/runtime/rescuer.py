@@ -133,16 +133,12 @@ class Rescuer:
         without = self._ledger(known, without=migration.uid)
         return needed.still_needed(source.node, ready.rules, known, without, self._book)
 
-    def insight(self, node: str = "") -> Object:
+    def insight(self) -> Object:
         """Return what is known and would be done now, see `core/rescue/README.md`."""
         known = self._memory.known(tuple(self._asked))
         seen = snapshot(known, self._ledger(known), self._book)
         told = explain.cluster(known, seen, leader=self._identity)
-        told["policies"] = list(self._insight.values())
-        if node:
-            told["nodes"] = [one for one in told["nodes"] if one["name"] == node]
-            told["pods"] = [one for one in told["pods"] if one["node"] == node]
-        return told
+        return {**told, "policies": list(self._insight.values())}
 
     def _with_own_status(self, policy: RescuePolicy) -> RescuePolicy:
         """What was written last, which the store may not show yet; nobody else writes it."""

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from podferry.api.migration import Decision, Migration
-from podferry.api.reasons import Condition, Phase
+from podferry.api.reasons import Condition, Phase, Reason
 from podferry.controller.core.status import TERMINAL_VALUES, is_true, parse
 from podferry.policies.vocabulary import Command, Move
+
+_TAKEN_BACK = frozenset({Reason.PRESSURE_GONE.value, Reason.CANCELLED.value})
+"""Nothing was wrong with such a move, and it is over: its workload need not cool down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,10 @@ def ledger(
         wall: the same moment on the wall clock, which Migrations are stamped by.
         without: uid of a Migration to leave out.
     """
-    present = sorted(
-        (one for one in migrations if one.uid != without), key=lambda one: (one.created_at, one.uid)
-    )
-    names = {(one.namespace, one.name) for one in present}
+    everyone = sorted(migrations, key=lambda one: (one.created_at, one.uid))
+    # Also the one that is left out is seen: it does not count as only asked for.
+    names = {(one.namespace, one.name) for one in everyone}
+    present = [one for one in everyone if one.uid != without]
     moves: list[Move] = []
     incoming: dict[str, float] = {}
     outgoing: dict[str, float] = {}
@@ -124,6 +127,8 @@ def _move(one: Migration, keys: dict[str, str], now: float, wall: datetime) -> M
     status = one.status
     source, target = status.source, status.target
     over = status.phase in TERMINAL_VALUES
+    if over and status.decision_reason in _TAKEN_BACK:
+        return None
     if source is None or target is None:
         if over or status.queued is None:
             return None  # refused before anything, or not looked at yet
