@@ -10,6 +10,9 @@ makeMemoryAvailableSignalObservation), and that is limit - working set of the ro
 - usage of the real root of v2, which has no memory.current: anon + file of its memory.stat
   (opencontainers/cgroups v0.0.6, fs2/memory.go, rootStatsFromMeminfo)
 - resident: total_rss of v1, anon of v2 (setMemoryStats)
+A second signal, `allocatableMemory.available`, has the same threshold: limit - working set of the
+cgroup of all pods, where that has a limit (helpers.go, makeSignalObservations and
+addAllocatableThresholds). With memory reserved for the system it is often the first to be met.
 
 Owns: those files and sums. Never does: keep what it read.
 """
@@ -32,6 +35,8 @@ _POD = re.compile(
 """cgroupfs: pod<uid>; systemd: kubepods-burstable-pod<uid with _>.slice. A static pod's uid is 32
 hexadecimal digits, the value of its mirror's annotation kubernetes.io/config.mirror."""
 _KUBEPODS = re.compile(r"(?:.*-)?kubepods(?:\.slice)?")
+_UNLIMITED = 1 << 62
+"""More is no limit, as for kubelet (stats/helper.go, isMemoryUnlimited) [bytes]."""
 _QOS = re.compile(r"(?:.*-)?(?:burstable|besteffort)(?:\.slice)?")
 
 
@@ -48,11 +53,13 @@ class Group:
     """The files of one cgroup. `root`: the node's own, which v2 does not account like others."""
 
     def __init__(self, folder: str, *, v2: bool, root: bool = False) -> None:
+        self.folder = folder
         self._v2, self._root = v2, root
         usage = "memory.current" if v2 else "memory.usage_in_bytes"
         self._usage: KernelFile | None = KernelFile(f"{folder}/{usage}")
         self._stat = KernelFile(f"{folder}/memory.stat")
         self._pressure = KernelFile(f"{folder}/memory.pressure") if v2 else None
+        self._limit = KernelFile(f"{folder}/{'memory.max' if v2 else 'memory.limit_in_bytes'}")
         self._prefix = b"" if v2 else b"total_"
 
     def read(self) -> Reading:
@@ -64,6 +71,14 @@ class Group:
             usage = rss + field(text, b"file", path)
         inactive = field(text, self._prefix + b"inactive_file", path)
         return Reading(max(0, usage - inactive), rss, self._read_pressure())
+
+    def limit(self) -> int | None:
+        """What it may use [bytes]; None: as much as there is. Raises as `read`."""
+        text = self._limit.read()
+        if text.strip() == b"max":
+            return None
+        found = number(text, self._limit.path)
+        return None if found > _UNLIMITED else found
 
     def _read_usage(self) -> int | None:
         if self._usage is None:
@@ -90,7 +105,7 @@ class Group:
 
     def close(self) -> None:
         """Give the descriptors back."""
-        for each in (self._usage, self._stat, self._pressure):
+        for each in (self._usage, self._stat, self._limit, self._pressure):
             if each is not None:
                 each.close()
 
@@ -114,8 +129,13 @@ class Tree:
         return Group(self.folder, v2=self.v2, root=True)
 
     def group(self, folder: str) -> Group:
-        """A pod's cgroup."""
+        """A pod's cgroup, or that of all pods."""
         return Group(folder, v2=self.v2)
+
+    @property
+    def kubepods(self) -> str:
+        """Folder of the cgroup of all pods; empty while `pods` has not found it."""
+        return self._kubepods
 
     def capacity(self) -> int:
         """MemTotal [bytes]. Raises Garbage or OSError."""

@@ -12,6 +12,11 @@ available = Gauge(
     "podferry_agent_memory_available_bytes",
     "memory.available of the node as kubelet's eviction manager computes it",
 )
+of_pods_available = Gauge(
+    "podferry_agent_memory_allocatable_available_bytes",
+    "memory.available that is as far from the threshold as kubelet's allocatableMemory.available;"
+    " NaN: pods have no limit of their own",
+)
 threshold = Gauge(
     "podferry_agent_memory_eviction_threshold_bytes",
     "memory.available below which kubelet evicts, by kind (hard, soft); absent: none is set",
@@ -31,13 +36,18 @@ age.set_function(lambda: time.monotonic() - _latest)
 
 
 def sampled(
-    moment: float, bytes_available: float, thresholds: Thresholds, psi: tuple[float, float] | None
+    moment: float,
+    bytes_available: float,
+    of_pods: float | None,
+    thresholds: Thresholds,
+    psi: tuple[float, float] | None,
 ) -> None:
     """Count and show a sample taken at `moment` (monotonic [s])."""
     global _latest
     _latest = moment
     samples.inc()
     available.set(bytes_available)
+    of_pods_available.set(float("nan") if of_pods is None else of_pods)
     threshold.labels("hard").set(thresholds.hard)
     if thresholds.soft is not None:
         threshold.labels("soft").set(thresholds.soft)

@@ -48,6 +48,8 @@ class Sampler:
     ) -> None:
         self._tree, self._proc, self._about, self._clock = tree, proc, about, clock
         self._root, self._groups = tree.root(), dict[str, Group]()
+        self._all_pods: Group | None = None
+        self._of_pods: float | None = None
         self._history, self._lock = History(), threading.Lock()
         self._capacity, self._thresholds = 0, thresholds.unknown("kubelet was not looked at", 0)
         self._kubelet: kubelet.Kubelet | None = None
@@ -101,10 +103,12 @@ class Sampler:
         root = self._read_root()
         if root is not None:
             pods = self._read_pods()
+            available = float(self._capacity - root.working_set)
+            self._of_pods = self._read_all_pods()
+            least = available if self._of_pods is None else min(available, self._of_pods)
             with self._lock:
-                self._history.add(moment, float(root.working_set), pods, root)
-            available = self._capacity - root.working_set
-            gauges.sampled(moment, available, self._thresholds, root.pressure)
+                self._history.add(moment, self._capacity - least, pods, root)
+            gauges.sampled(moment, available, self._of_pods, self._thresholds, root.pressure)
         gauges.cpu.inc(time.thread_time() - began)
 
     def _look_at_kubelet(self, moment: float) -> None:
@@ -139,6 +143,26 @@ class Sampler:
             gauges.errors.labels(reason).inc()
             self._problem = f"the root memory cgroup cannot be read: {error}"
             return None
+
+    def _read_all_pods(self) -> float | None:
+        """What pods have left of their common limit, as `memory.available`; None: no limit."""
+        folder = self._tree.kubepods
+        if self._all_pods is not None and self._all_pods.folder != folder:
+            self._all_pods.close()
+            self._all_pods = None
+        if not folder:
+            return None
+        group = self._all_pods = self._all_pods or self._tree.group(folder)
+        try:
+            limit = group.limit()
+            if limit is None:
+                return None
+            return self._thresholds.equivalent(limit, group.read().working_set)
+        except Gone:
+            return None
+        except (Garbage, OSError):
+            gauges.errors.labels("all_pods").inc()
+            return self._of_pods
 
     def _read_pods(self) -> dict[str, Reading | None]:
         try:

@@ -35,6 +35,19 @@ class Thresholds:
     hard: float
     soft: float | None
     source: str
+    share: float | None = None
+    """`hard` as a share of the capacity, if it was given as one."""
+
+    def equivalent(self, limit: float, used: float) -> float | None:
+        """The `memory.available` that is as far from the threshold as pods within a limit are.
+
+        kubelet evicts too if all pods together have less than the threshold left of their limit;
+        of a threshold that is a share it takes the share of that limit. None: it has no threshold.
+        """
+        if not self.hard:
+            return None
+        own = self.hard if self.share is None else float(int(limit * self.share))
+        return limit - used - own + self.hard
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,8 @@ def of(settings: Settings, capacity: int) -> Thresholds:
     at = _bytes(hard[SIGNAL], capacity) if SIGNAL in hard else None
     if at is None:
         source = f"{source[:_TOLD_MOST]} (no {SIGNAL} in evictionHard: kubelet evicts at none)"
-    return Thresholds(at or 0.0, _bytes(soft[SIGNAL], capacity) if SIGNAL in soft else None, source)
+    late = _bytes(soft[SIGNAL], capacity) if SIGNAL in soft else None
+    return Thresholds(at or 0.0, late, source, _share(str(hard[SIGNAL])) if at else None)
 
 
 def flag_map(texts: Sequence[str]) -> dict[str, str]:
@@ -112,19 +126,25 @@ def _map(body: Mapping[str, Any], key: str, path: str) -> Mapping[str, Any] | No
 
 
 def _bytes(value: Any, capacity: int) -> float | None:
-    """A quantity, or a share that kubelet keeps as a 32 bit number. None: no threshold."""
+    """A quantity or a share as bytes. None: no threshold."""
     text = str(value)
     if text in ("0%", "100%"):
         return None
+    share = _share(text)
+    return float(parse_bytes(text)) if share is None else float(int(capacity * share))
+
+
+def _share(text: str) -> float | None:
+    """`7%` as kubelet keeps it; None: not a share. Raises ValueError."""
     if not text.endswith("%"):
-        return float(parse_bytes(text))
+        return None
     try:
         share = _single(_single(float(text.rstrip("%"))) / 100)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{SIGNAL} {text[:40]!r} is no share") from error
     if not 0 <= share <= 1:
         raise ValueError(f"{SIGNAL} {text[:40]!r} is not between 0 % and 100 %")
-    return float(int(capacity * share))
+    return share
 
 
 def _single(value: float) -> float:

@@ -110,7 +110,8 @@ class Report:
     """Between two samples [s]."""
     capacity: float
     available: float
-    """`memory.available` as kubelet's eviction manager computes it."""
+    """`memory.available` as kubelet's eviction manager computes it, or what all pods together have
+    left of their own limit (`allocatableMemory.available`), where that is nearer to eviction."""
     eviction: float
     """kubelet's hard threshold for it, from the node's own configuration."""
     eviction_source: str

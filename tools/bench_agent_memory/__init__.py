@@ -1,0 +1,1 @@
+"""What the memory samples of an agent cost; see docs/reference/benchmarks-agent-memory.md."""
