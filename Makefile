@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup parts check test test-unit test-lab test-faults fuzz chaos coverage image generate demo bench bench-simulator study clean
+.PHONY: help setup parts check check-monitoring test test-unit test-lab test-faults fuzz chaos coverage image generate demo bench bench-simulator study clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ check: setup ## ruff, mypy --strict, import contracts, generated files up to dat
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m podferry.cli.generate --check
 
+check-monitoring: setup ## alert rules, their tests and the dashboard, by the real promtool (fetched once)
+	@$(PY) -m tools.check_monitoring
+
 test-unit: setup ## everything that needs no cluster
 	@$(VENV)/bin/pytest -m "not lab and not faults" tests
 
@@ -34,7 +37,7 @@ test-lab: parts ## the tests on a real cluster made on this machine (root)
 test-faults: parts ## kill or replace each part of a real cluster in each step of a move, and move the world around it
 	@$(VENV)/bin/pytest -m faults -s tests/lab/faults tests/lab/world tests/lab/test_an_upgrade_interrupts_no_move.py
 
-test: check test-unit test-lab ## all checks and all tests
+test: check check-monitoring test-unit test-lab ## all checks and all tests
 
 FUZZ_SECONDS ?= 120
 fuzz: setup ## nonsense for every parser of foreign bytes (FUZZ_SECONDS=120)

@@ -47,6 +47,12 @@ class Metrics:
             buckets=TOTAL_BUCKETS,
             registry=self.registry,
         )
+        self.predictions = Counter(
+            "podferry_migration_predictions_total",
+            "Freezes beside the 95th percentile predicted for them: within it, or over it.",
+            ("outcome",),
+            registry=self.registry,
+        )
         self._init_process()
 
     def _init_process(self) -> None:
@@ -115,6 +121,9 @@ class Metrics:
             self.total.labels(strategy, status.phase).observe(measured.total_seconds)
         if status.decision is Decision.COMMITTED and measured.freeze_seconds > 0:
             self.freeze.labels(strategy, status.copy).observe(measured.freeze_seconds)
+            if status.prediction is not None:
+                over = measured.freeze_seconds > status.prediction.freeze_p95_seconds
+                self.predictions.labels("over" if over else "within").inc()
         steps = {
             "Prepare": measured.prepare_seconds,
             "Dump": measured.dump_seconds,

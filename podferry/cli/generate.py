@@ -30,9 +30,23 @@ def _wrapper() -> str:
     return render()
 
 
+def _dashboard() -> str:
+    from podferry.cli.dashboard import render
+
+    return render()
+
+
+def _rule_object() -> str:
+    from podferry.cli.dashboard import rule_object
+
+    return rule_object()
+
+
 FILES: dict[str, Callable[[], str]] = {
     "cluster-setup/crd/migrations.yaml": _crd,
     "cluster-setup/crd/rescuepolicies.yaml": _rescue_crd,
+    "cluster-setup/monitoring/dashboard.json": _dashboard,
+    "cluster-setup/monitoring/prometheusrule.yaml": _rule_object,
     "runtime_wrapper/wrapper.py": _wrapper,
 }
 
