@@ -50,8 +50,7 @@ def view(*kept: dict[str, Any], asked_by: str = "eviction", moving: tuple[str, .
     source = mine or member("web-0")
     base = World("Pod").view()
     spec = MigrationSpec(WorkloadRef(WorkloadKind.POD, "web-0"))
-    asked = replace(base.migration, spec=spec, status=MigrationStatus(),
-                    requested_by=asked_by)
+    asked = replace(base.migration, spec=spec, status=MigrationStatus(), requested_by=asked_by)
     others = tuple(under_way(name, asked) for name in moving)
     pods = {name: member(name) for name in moving} | {"web-0": source}
     nodes = {name: node(name) for name in ("node-a", "node-b")}
