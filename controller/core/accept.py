@@ -21,7 +21,7 @@ from podferry.api.migration import (
     keeps_name,
 )
 from podferry.api.reasons import Condition, Phase, Reason
-from podferry.controller.core import owners, places, restored, upgrades
+from podferry.controller.core import budgets, owners, places, restored, upgrades
 from podferry.controller.core.actions import EnsureFinalizer, ProbeSource, RecordEvent
 from podferry.controller.core.status import Draft, is_true, seconds_since, stamp
 from podferry.controller.core.view import NodeView, Step, View
@@ -93,7 +93,7 @@ def _first(view: View) -> Step:
     _raise(preflight.check_source(source, post_copy=asked))
     _raise(quota_checks.check_quotas(found.pod, view.quotas))
     target = _target(view, found.pod, source, same_name=same_name)
-    hold = upgrades.before_start(source, target)
+    hold = budgets.before_start(view, found.pod) or upgrades.before_start(source, target)
     if hold is not None:
         return upgrades.wait_to_start(view, hold)
     turn = places.may_start(view, source.name, target.name)

@@ -79,6 +79,8 @@ class View:
     probe: dict[str, Any] | None = None
     quotas: tuple[dict[str, Any], ...] = ()
     """Raw ResourceQuotas of the namespace; read before the acceptance only."""
+    budgets: tuple[dict[str, Any], ...] = ()
+    """Raw PodDisruptionBudgets of the namespace; only before the acceptance of what keeps them."""
     namespace: dict[str, Any] | None = None
     active: tuple[Migration, ...] = ()
     claims: dict[str, ClaimView] = field(default_factory=dict)

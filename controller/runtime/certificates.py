@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -27,16 +28,31 @@ class CertificateFiles:
     """Writes what the keeper gives into `folder`; see `first` and `keep`."""
 
     def __init__(
-        self, keeper: pki.CertificateKeeper, folder: Path, metrics: Metrics, *, configuration: str
+        self,
+        keeper: pki.CertificateKeeper,
+        folder: Path,
+        metrics: Metrics,
+        *,
+        configuration: str,
+        evictions: str,
     ) -> None:
         self._keeper, self._folder, self._metrics = keeper, folder, metrics
-        self._configuration = configuration
+        self._configuration, self._evictions = configuration, evictions
         self._seen: dict[str, pki.Bundle] = {}
         self.ca = folder / "ca.crt"
         self.controller_cert = folder / "controller.crt"
         self.controller_key = folder / "controller.key"
         self.webhook_cert = folder / "webhook.crt"
         self.webhook_key = folder / "webhook.key"
+
+    @property
+    def eviction_call(self) -> str:
+        """The path at which the API server asks about evictions; known after `first`.
+
+        Callers of a webhook are not authenticated and this one makes Migrations, so the path is a
+        secret of podferry and of who may read the webhook configuration.
+        """
+        return f"/evict-pods/{self._keeper.token}"
 
     async def first(self) -> None:
         """Return when all files are there; waits for the API server as long as it takes."""
@@ -88,7 +104,15 @@ class CertificateFiles:
                 configuration=self._configuration,
             )
             return False
+        await self._publish_evictions(ca)
         return True
+
+    async def _publish_evictions(self, ca: bytes) -> None:
+        """The same for evictions; a platform that has taken that away wants none of it."""
+        call = self.eviction_call
+        with suppress(errors.NotFound):
+            if await self._keeper.publish(self._evictions, ca, kind="validating", call=call):
+                _log.info("authority published", configuration=self._evictions)
 
     def _write_all(self, controller: pki.Bundle, webhook: pki.Bundle) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -40,6 +41,7 @@ from podferry.controller.runtime.reconciler import Codec, NotLeading, Reconciler
 from podferry.controller.runtime.sweeper import Sweeper
 from podferry.controller.runtime.view_builder import ViewBuilder
 from podferry.controller.runtime.viewers import Viewers
+from podferry.controller.webhooks.evictions import EvictionWebhook
 from podferry.controller.webhooks.handler import PodWebhook
 from podferry.kube.admission import AdmissionServer
 from podferry.kube.client import ApiClient
@@ -65,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--tls-dir", type=Path, default=Path("/run/podferry-tls"))
     it.add_argument("--service", default="podferry-webhook", help="Service of the webhook")
     it.add_argument("--webhook-configuration", default="podferry")
+    it.add_argument("--eviction-configuration", default="podferry-evictions")
     it.add_argument("--service-account", default="podferry-controller")
     it.add_argument("--webhook-port", type=int, default=names.WEBHOOK_PORT)
     it.add_argument("--metrics-port", type=int, default=names.CONTROLLER_METRICS_PORT)
@@ -152,7 +155,11 @@ async def serve(options: argparse.Namespace, ending: Ending) -> None:
     async with await ApiClient.connect(kubeconfig=options.kubeconfig) as client:
         keeper = CertificateKeeper(client, options.namespace, service=options.service, clock=clock)
         files = CertificateFiles(
-            keeper, options.tls_dir, metrics, configuration=options.webhook_configuration
+            keeper,
+            options.tls_dir,
+            metrics,
+            configuration=options.webhook_configuration,
+            evictions=options.eviction_configuration,
         )
         await files.first()
         agents = AgentClient(
@@ -222,13 +229,13 @@ def _webhook(
     files: CertificateFiles,
     ending: Ending,
 ) -> AdmissionServer:
-    handler = PodWebhook(
-        client,
-        clock=clock,
-        parse=serde.parse_migration,
-        own_user=f"system:serviceaccount:{options.namespace}:{options.service_account}",
-        count=lambda verdict: metrics.admissions.labels(verdict).inc(),
-    )
+    who: dict[str, Any] = {
+        "clock": clock,
+        "parse": serde.parse_migration,
+        "own_user": f"system:serviceaccount:{options.namespace}:{options.service_account}",
+        "count": lambda verdict: metrics.admissions.labels(verdict).inc(),
+    }
+    handler = PodWebhook(client, **who)
     server = AdmissionServer(
         cert_file=files.webhook_cert,
         key_file=files.webhook_key,
@@ -237,6 +244,7 @@ def _webhook(
     )
     server.register("/mutate-pods", handler.mutate_pod)
     server.register("/guard-pods", handler.guard_pod)
+    server.register(files.eviction_call, EvictionWebhook(client, **who).evict)
     return server
 
 

@@ -97,7 +97,7 @@ class Metrics:
         )
         self.admissions = Counter(
             "podferry_admission_total",
-            "Pods seen by the webhook, by verdict.",
+            "Pods, and evictions of opted-in pods, seen by the webhook, by verdict.",
             ("verdict",),
             registry=self.registry,
         )

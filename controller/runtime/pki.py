@@ -9,6 +9,8 @@ lives ten years and is not renewed by itself: its expiry is a metric and a warni
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -155,6 +157,11 @@ def expires_at(pem: bytes) -> datetime:
     return x509.load_pem_x509_certificate(pem).not_valid_after_utc
 
 
+def token(authority: Authority, purpose: str) -> str:
+    """Return what follows from the authority's key and says nothing about it; 32 characters."""
+    return hmac.new(authority.key, purpose.encode(), hashlib.sha256).hexdigest()[:32]
+
+
 class CertificateKeeper:
     """Makes and renews podferry's Secrets.
 
@@ -167,6 +174,8 @@ class CertificateKeeper:
 
     def __init__(self, client: ApiClient, namespace: str, *, service: str, clock: Clock) -> None:
         self._client, self._namespace, self._clock = client, namespace, clock
+        self.token = ""
+        """What only who may read the webhook configuration knows; "" before the first `ensure`."""
         host = f"{service}.{namespace}.svc"
         self.leaves: dict[str, tuple[str, ...]] = {
             AGENT_SECRET: (names.AGENT_IDENTITY,),
@@ -180,24 +189,35 @@ class CertificateKeeper:
         Safe on every replica at once. Raises ApiError.
         """
         authority = await self._authority()
+        self.token = token(authority, "evictions")
         return {
             secret: await self._leaf(authority, secret, dns) for secret, dns in self.leaves.items()
         }
 
-    async def publish(self, webhook_configuration: str, ca: bytes) -> bool:
+    async def publish(
+        self, webhook_configuration: str, ca: bytes, *, kind: str = "mutating", call: str = ""
+    ) -> bool:
         """Write the authority into every webhook of the configuration; False if it was there.
+
+        Args:
+            webhook_configuration: its name.
+            ca: PEM of the authority.
+            kind: `mutating` or `validating`.
+            call: the path to call, where that is ours to write as well.
 
         Raises ApiError (NotFound: the manifests are not applied completely).
         """
-        path = paths.webhookconfigurations(webhook_configuration)
+        path = paths.webhookconfigurations(webhook_configuration, kind=kind)
         bundle = base64.b64encode(ca).decode()
         for _ in range(5):
             raw = await self._client.get(path)
             hooks = raw.get("webhooks") or []
-            if all(hook["clientConfig"].get("caBundle") == bundle for hook in hooks):
+            if all([_is_called(hook["clientConfig"], bundle, call) for hook in hooks]):
                 return False
             for hook in hooks:
                 hook["clientConfig"]["caBundle"] = bundle
+                if call:
+                    hook["clientConfig"]["service"]["path"] = call
             version = raw["metadata"]["resourceVersion"]
             body = {"metadata": {"resourceVersion": version}, "webhooks": hooks}
             try:
@@ -284,6 +304,11 @@ class CertificateKeeper:
         except errors.AlreadyExists:
             return False
         return True
+
+
+def _is_called(config: dict[str, Any], bundle: str, call: str) -> bool:
+    path = (config.get("service") or {}).get("path")
+    return config.get("caBundle") == bundle and (not call or path == call)
 
 
 def _encode(values: dict[str, bytes]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from podferry.api import serde
 from podferry.api.clock import Clock
+from podferry.controller.core import exclusions
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.loop import ControllerLoop
 from podferry.controller.runtime.memory_watch import MemoryWatch
@@ -72,7 +73,7 @@ def rescue(
             namespaces=namespaces.store,
             views=builder.nodes,
             parse=serde.parse_migration,
-            reluctant=lambda _pod: "",
+            reluctant=exclusions.reluctance,
             count=lambda outcome: counters.reports.labels(outcome).inc(),
         ),
         clock,

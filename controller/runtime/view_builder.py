@@ -18,7 +18,7 @@ import structlog
 from podferry.api.clock import Clock
 from podferry.api.errors import PodferryError
 from podferry.api.migration import Migration, WorkloadKind
-from podferry.controller.core import places
+from podferry.controller.core import budgets, places
 from podferry.controller.core.view import ClaimView, Limits, Need, NodeView, View
 from podferry.controller.runtime import claims
 from podferry.controller.runtime.agent_client import AgentClient
@@ -120,6 +120,7 @@ class ViewBuilder:
         accepted = migration.status.source is not None
         fresh = prefetched or {}
         quotas: tuple[Object, ...] = ()
+        kept: tuple[Object, ...] = ()
         found: dict[str, ClaimView] = {}
         if accepted:
             pods, owner, namespace, _ = await asyncio.gather(
@@ -136,9 +137,17 @@ class ViewBuilder:
             owner = await self._owner_of_workload(migration, pods)
             answer = await self._client.list(paths.resource_quotas(migration.namespace))
             quotas = tuple(answer["items"])
+            kept = await self._budgets(migration)
             found = await claims.read(self._client, migration.namespace, _opted_in(pods))
         view = self._view(migration, pods, owner)
-        return replace(view, namespace=namespace, quotas=quotas, claims=found)
+        return replace(view, namespace=namespace, quotas=quotas, budgets=kept, claims=found)
+
+    async def _budgets(self, migration: Migration) -> tuple[Object, ...]:
+        """The disruption budgets that this Migration keeps."""
+        if not budgets.are_kept(migration):
+            return ()
+        answer = await self._client.list(paths.disruption_budgets(migration.namespace))
+        return tuple(answer["items"])
 
     async def _namespace(self, migration: Migration) -> Object | None:
         """The namespace, as long as it may still object."""

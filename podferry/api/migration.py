@@ -238,3 +238,5 @@ class Migration:
     status: MigrationStatus
     rescue_policy: str = ""
     """Label: the RescuePolicy that asked for it; empty: a person did, or a drain."""
+    requested_by: str = ""
+    """Label: `eviction` or `drain`; empty: a person asked for it, or a rescue."""

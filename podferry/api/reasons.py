@@ -86,6 +86,7 @@ class Reason(StrEnum):
     HOLD_TOO_LONG = "HoldTooLong"
     QUOTA_EXCEEDED = "QuotaExceeded"
     AGENT_VERSION = "AgentVersion"
+    DISRUPTION_BUDGET = "DisruptionBudget"
 
     CANCELLED = "Cancelled"
     PRESSURE_GONE = "PressureGone"

@@ -21,6 +21,7 @@ from podferry.api.reasons import Reason
 from podferry.api.rescue_policy import RescuePolicy, RescuePolicySpec, RescuePolicyStatus
 
 LABEL_RESCUE_POLICY = "podferry.dev/rescue-policy"
+LABEL_REQUESTED_BY = "podferry.dev/requested-by"
 """As in `wire/names.py`; neither package imports the other, so a test keeps them equal."""
 T = TypeVar("T")
 _KINDS: dict[type, str] = {str: "a text", int: "a whole number", float: "a number", bool: "a bool"}
@@ -116,13 +117,14 @@ def parse_migration(raw: dict[str, Any]) -> Migration:
         created_at=str(meta.get("creationTimestamp") or ""),
         spec=from_dict(MigrationSpec, _part(raw, "spec"), path="spec"),
         status=status_from_dict(_part(raw, "status")),
-        rescue_policy=_rescue_policy(meta),
+        rescue_policy=_label(meta, LABEL_RESCUE_POLICY),
+        requested_by=_label(meta, LABEL_REQUESTED_BY),
     )
 
 
-def _rescue_policy(meta: dict[str, Any]) -> str:
+def _label(meta: dict[str, Any], name: str) -> str:
     labels = meta.get("labels")
-    return str(labels.get(LABEL_RESCUE_POLICY) or "") if isinstance(labels, dict) else ""
+    return str(labels.get(name) or "") if isinstance(labels, dict) else ""
 
 
 def parse_rescue_policy(raw: dict[str, Any]) -> RescuePolicy:

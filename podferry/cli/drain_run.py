@@ -18,7 +18,7 @@ from podferry.cli.drain_plan import OF_THE_POD, Fate, Item, Plan, plan
 from podferry.controller.runtime.node_view import node_view, requested_by_node
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
-from podferry.wire.names import ANNOTATION_CORDONED_BY
+from podferry.wire.names import ANNOTATION_CORDONED_BY, LABEL_REQUESTED_BY
 
 Object = dict[str, Any]
 ROUND_SECONDS = 2.0
@@ -196,7 +196,10 @@ class Drain:
         body = {
             "apiVersion": paths.GROUP_VERSION,
             "kind": "Migration",
-            "metadata": {"generateName": f"drain-{item.pod[:40].rstrip('-.')}-"},
+            "metadata": {
+                "generateName": f"drain-{item.pod[:40].rstrip('-.')}-",
+                "labels": {LABEL_REQUESTED_BY: "drain"},
+            },
             "spec": {"workloadRef": {"kind": "Pod", "name": item.pod}},
         }
         made = await self._client.create(paths.migrations(item.namespace), body)
@@ -239,7 +242,7 @@ class Drain:
             if error.status != 429:
                 raise
             if item.uid not in self._refused_at:
-                self._tell(f"{where}  a disruption budget holds it, asked again: {error.message}")
+                self._tell(f"{where}  not evicted yet, asked again: {error.message}")
             self._refused_at[item.uid] = now
             return
         self._refused_at[item.uid] = now

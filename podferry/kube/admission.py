@@ -4,7 +4,8 @@ Owns TLS (certificates are read again when their files change), the AdmissionRev
 its checks. It decides nothing: a handler gets the request and answers with a `Response`. What is
 not an AdmissionReview v1 is refused with 400; a handler that fails is a 500, so that the
 `failurePolicy` of the webhook configuration decides. The API server presents no certificate of
-its own by default, so callers are not authenticated: handlers must have no side effects.
+its own by default, so callers are not authenticated: a handler with side effects is registered at
+a path that only podferry and the webhook configuration know.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A verdict. `patch` is a list of JSON patch operations; `code` is used when refused."""
+    """A verdict. `patch` is a list of JSON patch operations; `code` is used when refused, and so
+    is `reason`, by which clients tell errors apart (such as `TooManyRequests`)."""
 
     allowed: bool
     message: str = ""
     code: int = 403
+    reason: str = ""
     patch: Sequence[dict[str, Any]] = field(default_factory=tuple)
     warnings: Sequence[str] = field(default_factory=tuple)
 
@@ -151,7 +154,9 @@ class AdmissionServer:
             verdict = await handler(review)
         except Exception:
             # The border to foreign code: the API server needs an answer, the log the trace.
-            _log.exception("admission handler failed", path=request.path, uid=review["uid"])
+            # The first part only: what follows may be a secret.
+            path = "/".join(request.path.split("/")[:2])
+            _log.exception("admission handler failed", path=path, uid=review["uid"])
             return web.Response(status=500, text="the webhook failed, see the controller's log")
         answer = web.json_response(answer_to(review, verdict))
         if self._ending():
@@ -180,6 +185,8 @@ def answer_to(request: dict[str, Any], verdict: Response) -> dict[str, Any]:
     response: dict[str, Any] = {"uid": request["uid"], "allowed": verdict.allowed}
     if not verdict.allowed:
         response["status"] = {"message": verdict.message, "code": verdict.code}
+        if verdict.reason:
+            response["status"]["reason"] = verdict.reason
     if verdict.allowed and verdict.patch:
         response["patchType"] = "JSONPatch"
         patch = json.dumps(list(verdict.patch)).encode()

@@ -110,6 +110,11 @@ def namespaces(name: str | None = None, sub: str | None = None) -> str:
     return resource("v1", "namespaces", name=name, sub=sub)
 
 
+def disruption_budgets(namespace: str, name: str | None = None) -> str:
+    """Path of PodDisruptionBudgets."""
+    return resource("policy/v1", "poddisruptionbudgets", namespace=namespace, name=name)
+
+
 def replicasets(namespace: str | None, name: str | None = None, sub: str | None = None) -> str:
     """Path of replica sets."""
     return resource("apps/v1", "replicasets", namespace=namespace, name=name, sub=sub)

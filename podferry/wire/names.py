@@ -20,6 +20,14 @@ the target of a move."""
 EXCLUDE = "podferry.dev/exclude"
 """Annotation of a pod or label of a namespace, "true": it is not moved."""
 
+PREFER_NO_EVICTION = "descheduler.alpha.kubernetes.io/prefer-no-eviction"
+"""Annotation of a pod, the descheduler's; its presence counts, whatever the value, as there."""
+
+LABEL_REQUESTED_BY = "podferry.dev/requested-by"
+"""On a Migration that a tool asked for: `eviction` or `drain`. It keeps disruption budgets."""
+ANNOTATION_ASKED_BY = "podferry.dev/asked-by"
+"""On a Migration made in place of an eviction: the user who asked for the eviction."""
+
 ANNOTATION_RESTORE = "podferry.dev/restore"
 """On a target pod: "<migration uid>.<attempt>"; such a container is never created plainly
 unless its attempt says so."""

@@ -251,6 +251,16 @@ def term_matches(term: dict[str, Any], labels: dict[str, str]) -> bool:
     return all(expression_holds(item, labels) for item in term.get("matchExpressions") or [])
 
 
+def selects(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:
+    """A label selector; none at all selects nothing."""
+    if selector is None:
+        return False
+    wanted = selector.get("matchLabels") or {}
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        expression_holds(item, labels) for item in selector.get("matchExpressions") or []
+    )
+
+
 def expression_holds(item: dict[str, Any], labels: dict[str, str]) -> bool:
     """Whether labels meet one matchExpression of a node or pod selector."""
     value, values = labels.get(str(item.get("key"))), item.get("values") or []

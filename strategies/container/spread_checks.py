@@ -17,7 +17,7 @@ from typing import Any
 from podferry.api.reasons import Reason
 from podferry.controller.core.view import NodeView
 from podferry.strategies.container.finding import Finding, RawPod, title
-from podferry.strategies.container.node_checks import check_placement, expression_holds
+from podferry.strategies.container.node_checks import check_placement, selects
 
 Labels = dict[str, str]
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -56,7 +56,7 @@ def _apart(
                 key = str(term.get("topologyKey"))
                 domain = _domain(target, key)
                 near = domain is not None and domain == _domain(_node(other, nodes), key)
-                if near and _selects(term.get("labelSelector"), _labels(seen)):
+                if near and selects(term.get("labelSelector"), _labels(seen)):
                     who = "the source itself, which stays until its replacement runs"
                     if not _same(other, pod):
                         who = title(other)
@@ -74,8 +74,8 @@ def _together(
 ) -> Iterator[Finding]:
     for term in _terms(pod, "podAffinity"):
         key, selector = str(term.get("topologyKey")), term.get("labelSelector")
-        found = [other for other in beside if _selects(selector, _labels(other))]
-        if not found and _selects(selector, _labels(pod)):
+        found = [other for other in beside if selects(selector, _labels(other))]
+        if not found and selects(selector, _labels(pod)):
             continue  # the first of its kind may go anywhere
         domain = _domain(target, key)
         if domain is None or domain not in [_domain(_node(other, nodes), key) for other in found]:
@@ -138,7 +138,7 @@ def _counts(
 def _rule_selects(rule: dict[str, Any], pod: RawPod, labels: Labels) -> bool:
     mine = _labels(pod)
     same = all(labels.get(key) == mine.get(key) for key in rule.get("matchLabelKeys") or [])
-    return same and _selects(rule.get("labelSelector"), labels)
+    return same and selects(rule.get("labelSelector"), labels)
 
 
 def _terms(pod: RawPod, kind: str) -> list[dict[str, Any]]:
@@ -150,16 +150,6 @@ def _terms(pod: RawPod, kind: str) -> list[dict[str, Any]]:
         for term in affinity.get(_REQUIRED) or []
         if own in (term.get("namespaces") or [own]) and not term.get("namespaceSelector")
     ]
-
-
-def _selects(selector: dict[str, Any] | None, labels: Labels) -> bool:
-    """A label selector; none at all selects nothing."""
-    if selector is None:
-        return False
-    wanted = selector.get("matchLabels") or {}
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(
-        expression_holds(item, labels) for item in selector.get("matchExpressions") or []
-    )
 
 
 def _placed(pod: RawPod) -> bool:

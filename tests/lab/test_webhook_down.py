@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.moves import Moves, workload
+from tests.lab.world import events
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -32,11 +33,13 @@ def _scale(moves: Moves, replicas: int) -> None:
 
 
 def test_without_the_webhook_only_pods_that_opted_in_wait(moves: Moves, controllers: int) -> None:
-    first = moves.start("Deployment", "w")["metadata"]["name"]
+    first = moves.start("Deployment", "w")
     _scale(moves, 0)
     said = moves.kubectl("create", "-f", "-", stdin=workload("Pod", "in"), check=False)
     assert 'failed calling webhook "pods.podferry.dev"' in said
-    moves.kubectl("delete", "pod", first)
+    # Nobody moves it, and a drain does not wait for who is not there.
+    evicted = events.evict(moves.cluster, first)
+    assert '"Success"' in evicted, evicted
     # Its owner is refused the replacement as well, and says so.
     moves.kubectl("wait", "deployment/w", "--for=condition=ReplicaFailure", "--timeout=60s")
     failed = {item["type"]: item for item in moves.get("deployment", "w")["status"]["conditions"]}

@@ -55,6 +55,20 @@ def test_the_webhook_fails_closed_and_sees_pods_that_opted_in() -> None:
     assert "caBundle" not in hook["clientConfig"]  # it is the controller's to write
 
 
+def test_the_webhook_of_evictions_fails_open_and_leaves_the_systems_own_namespaces_alone() -> None:
+    (hook,) = one("ValidatingWebhookConfiguration", "podferry-evictions")["webhooks"]
+    assert hook["failurePolicy"] == "Ignore"
+    assert hook["timeoutSeconds"] <= 5
+    assert hook["sideEffects"] == "NoneOnDryRun"
+    assert hook["rules"][0]["resources"] == ["pods/eviction"]
+    # Both are the controller's to write, and the path is a secret.
+    assert not {"caBundle"} & set(hook["clientConfig"])
+    assert "path" not in hook["clientConfig"]["service"]
+    apart = {item["key"]: item["values"] for item in hook["namespaceSelector"]["matchExpressions"]}
+    assert apart[names.EXCLUDE] == ["true"]
+    assert names.SYSTEM_NAMESPACE in apart["kubernetes.io/metadata.name"]
+
+
 def policies() -> list[Object]:
     return [item for item in documents() if item["kind"] == "ValidatingAdmissionPolicy"]
 

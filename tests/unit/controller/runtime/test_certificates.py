@@ -28,7 +28,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with FakeApiServer() as server:
         client, clock, metrics = await server.client(), FakeClock(), Metrics()
         keeper = pki.CertificateKeeper(client, "podferry-system", service="hook", clock=clock)
-        files = CertificateFiles(keeper, tmp_path / "tls", metrics, configuration="podferry")
+        files = CertificateFiles(keeper, tmp_path / "tls", metrics, configuration="podferry",
+                                 evictions="podferry-evictions")  # fmt: skip
         yield World(clock, files, metrics)
         await client.close()
 

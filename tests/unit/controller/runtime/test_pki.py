@@ -109,3 +109,30 @@ async def test_the_authority_is_written_into_every_webhook_once(
     wanted = base64.b64encode(b"PEM").decode()
     assert [hook["clientConfig"]["caBundle"] for hook in found["webhooks"]] == [wanted, wanted]
     assert found["webhooks"][0]["clientConfig"]["service"] == {"name": "podferry-webhook"}
+
+
+async def test_the_path_of_the_eviction_webhook_is_written_beside_the_authority(
+    server: FakeApiServer, client: ApiClient
+) -> None:
+    path = paths.webhookconfigurations("podferry-evictions", kind="validating")
+    hook = {"name": "evictions.podferry.dev", "clientConfig": {"service": {"name": "hook"}}}
+    server.seed(path, {"metadata": {"name": "podferry-evictions"}, "webhooks": [hook]})
+    ours = keeper(client, FakeClock())
+    for call, new in (("/evict-pods/one", True), ("/evict-pods/one", False), ("/x/two", True)):
+        wrote = await ours.publish("podferry-evictions", b"PEM", kind="validating", call=call)
+        assert wrote is new
+        found = server.object(path)
+        assert found is not None
+        assert found["webhooks"][0]["clientConfig"]["service"]["path"] == call
+
+
+async def test_every_replica_knows_the_same_token_and_another_authority_has_another(
+    client: ApiClient,
+) -> None:
+    ours, theirs = keeper(client, FakeClock()), keeper(client, FakeClock())
+    await ours.ensure()
+    await theirs.ensure()
+    assert ours.token == theirs.token
+    assert len(ours.token) == 32
+    other = pki.make_authority(FakeClock().now())
+    assert pki.token(other, "evictions") != ours.token

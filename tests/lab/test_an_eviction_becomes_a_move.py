@@ -1,0 +1,101 @@
+"""`kubectl drain` on a real node: the memory moves instead of ending, and what cannot move goes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from podferry.lab.cluster import inspect
+from tests.lab.moves import Moves
+from tests.lab.world import events
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+EVICTED = "podferry.dev/requested-by=eviction"
+STAY = {"podferry.dev/exclude": "true"}
+
+
+def drain(moves: Moves, *more: str) -> subprocess.CompletedProcess[str]:
+    """kubectl's own drain of node-a, of the pods of this test only."""
+    mine = f"app in ({','.join(APPS)})"
+    argv = ["drain", "node-a", "--force", "--pod-selector", mine, *more]
+    command = inspect.kubectl_argv(moves.cluster.lab, argv)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+
+
+APPS = {"ev-w": "Deployment", "ev-v": "Deployment", "ev-s": "StatefulSet"}
+
+
+@pytest.fixture
+def crowded(moves: Moves) -> Iterator[Moves]:
+    """node-b is closed until the workloads run on node-a; all is open again afterwards."""
+    moves.cluster.kubectl("cordon", "node-b")
+    try:
+        yield moves
+    finally:
+        moves.cluster.kubectl("uncordon", "node-a", "node-b")
+
+
+def at_once(ends: list[dict[str, str]]) -> int:
+    """How many of these were under way at the same time."""
+    marks = [(end["startedAt"], 1) for end in ends] + [(end["completedAt"], -1) for end in ends]
+    most = now = 0
+    for _, step in sorted(marks):
+        now += step
+        most = max(most, now)
+    return most
+
+
+def test_kubectl_drain_moves_the_memory_and_a_tight_budget_is_content(crowded: Moves) -> None:
+    pods = {name: crowded.start(kind, name, mb=16) for name, kind in APPS.items()}
+    before = {name: crowded.answer(pod) for name, pod in pods.items()}
+    crowded.cluster.kubectl("uncordon", "node-b")
+
+    tried = drain(crowded, "--dry-run=server")
+    assert tried.returncode == 0, tried.stderr
+    assert "dry run: " in tried.stderr
+    assert crowded.get("migrations")["items"] == []
+
+    # Without podferry kubectl would ask for ever: one replica, and one must be available.
+    crowded.kubectl("create", "poddisruptionbudget", "tight", "--selector=app=ev-w",
+                    "--min-available=1")  # fmt: skip
+    seen = "jsonpath={.status.currentHealthy}=1"
+    crowded.kubectl("wait", "pdb/tight", f"--for={seen}", "--timeout=60s")
+    done = drain(crowded, "--timeout=150s")
+    assert done.returncode == 0, done.stderr
+    assert "is moved to another node with its memory instead of being evicted" in done.stderr
+    for name, earlier in before.items():
+        pod = crowded.pod(name)
+        after = crowded.answer(pod)
+        assert pod["spec"]["nodeName"] == "node-b"
+        assert (after.boot, after.found) == (earlier.boot, after.expected), name
+        assert after.number == earlier.number + 1
+    made = crowded.get("migrations", "-l", EVICTED)["items"]
+    assert len(made) == len(APPS), [one["metadata"]["name"] for one in made]
+    assert {one["status"]["phase"] for one in made} == {"Succeeded"}
+    assert at_once([one["status"] for one in made]) <= 2
+
+
+def test_a_pod_that_must_not_move_is_evicted_as_ever(moves: Moves) -> None:
+    pod = moves.start("Deployment", "w", mb=16, annotations=STAY)
+    said = events.evict(moves.cluster, pod)
+    assert json.loads(said)["status"] == "Success", said
+    moves.gone(pod)
+    moves.kubectl("wait", "deployment/w", "--for=condition=Available", "--timeout=60s")
+    assert moves.pod("w")["metadata"]["uid"] != pod["metadata"]["uid"]
+    assert moves.get("migrations")["items"] == []
+
+
+def test_a_pod_that_no_node_can_take_is_evicted_once_that_is_known(moves: Moves) -> None:
+    pin = {"kubernetes.io/hostname": "node-a"}
+    pod = moves.start("Deployment", "w", mb=16, nodeSelector=pin)
+    first = events.evict(moves.cluster, pod)
+    assert "is moved to another node" in first, first
+    (made,) = moves.get("migrations", "-l", EVICTED)["items"]
+    assert moves.ended(made["metadata"]["name"])["phase"] == "Failed"
+    second = events.evict(moves.cluster, pod)
+    assert '"Success"' in second, second
+    moves.gone(pod)
