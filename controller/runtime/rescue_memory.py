@@ -7,7 +7,7 @@ agents again after a start. For one event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ from podferry.policies.vocabulary import Policy
 from podferry.strategies.container.finding import RawPod
 from podferry.wire import memory
 
+REQUESTS_GOOD_SECONDS = 60.0
+"""A list of 30,000 pods costs the controller about a second [s]."""
 _log = structlog.get_logger(__name__)
 
 
@@ -44,6 +46,8 @@ class Sources:
     policies: Store
     namespaces: Store
     views: Callable[[], dict[str, NodeView]]
+    sum_requests: Callable[[float], Awaitable[None]]
+    """Makes the sums of requests in `views` no older than so many seconds."""
     parse: Callable[[dict[str, Any]], Migration]
     reluctant: Callable[[RawPod], str]
     count: Callable[[str], None]
@@ -124,6 +128,14 @@ class RescueMemory:
         """Since the newest sample of a node was taken [s]."""
         believed = self._believed.get(node)
         return now - believed.at if believed else 0.0
+
+    async def freshen(self) -> None:
+        """Before a look that may move something: what pods request is read again. Raises ApiError.
+
+        Kube-scheduler counts requests of every pod, and most never opted in.
+        """
+        if any(believed.report.urgent for believed in self._believed.values()):
+            await self._from.sum_requests(REQUESTS_GOOD_SECONDS)
 
     def policies(self) -> tuple[RescuePolicy, ...]:
         """The RescuePolicies that can be read."""

@@ -131,7 +131,7 @@ class ViewBuilder:
             )
         else:
             namespace, *_ = await asyncio.gather(
-                self._namespace(migration), self._sum_requests(), self._ask_nodes()
+                self._namespace(migration), self.sum_requests(), self._ask_nodes()
             )
             pods = await self._all_pods(migration.namespace)
             owner = await self._owner_of_workload(migration, pods)
@@ -340,10 +340,13 @@ class ViewBuilder:
                 asked.append(self._observer.ask(name, address))
         await asyncio.gather(*asked)
 
-    async def _sum_requests(self) -> None:
-        """Sum what pods request by node; all pods count, also those that never opted in."""
+    async def sum_requests(self, good_seconds: float = REQUESTED_GOOD_SECONDS) -> None:
+        """Sum what pods request by node; all pods count, also those that never opted in.
+
+        Sums younger than `good_seconds` are used again: they cost a list of all pods.
+        """
         now = self._clock.monotonic()
-        if now - self._requested_at < REQUESTED_GOOD_SECONDS:
+        if now - self._requested_at < good_seconds:
             return
         selector = "status.phase!=Succeeded,status.phase!=Failed"
         answer = await self._client.list(paths.pods(None), params={"fieldSelector": selector})
