@@ -12,6 +12,7 @@ from podferry.policies.vocabulary import Command
 from podferry.strategies.container.finding import RawPod
 from podferry.wire import names
 
+REQUESTED_BY = "rescue"
 DEADLINE_SECONDS = 120
 """Until the decision of a rescue: later it would not help any more [s]."""
 KEPT_SECONDS = 86400
@@ -46,7 +47,11 @@ def migration(
         "metadata": {
             "namespace": namespace,
             "name": _name(str(metadata["name"]), uid, namespace, earlier),
-            "labels": {names.LABEL_RESCUE_POLICY: label(policy.name)},
+            "labels": {
+                names.LABEL_RESCUE_POLICY: label(policy.name),
+                # Who asks so keeps disruption budgets, see core/budgets.py.
+                names.LABEL_REQUESTED_BY: REQUESTED_BY,
+            },
             "annotations": {names.ANNOTATION_RESCUE: command.why[:_NOTE_LIMIT]},
         },
         "spec": spec,
