@@ -258,11 +258,12 @@ def _clean_up(view: View) -> Step | None:
         return Step(status, (), wait)
     left: list[Action] = [*job_target.give_back(view, status)]
     # The target first resets what still comes through the source's pod: then nobody waits for it.
-    if view.target is None or view.target.stage != TargetStage.FORGOTTEN.value:
+    # An answer that says "not yet" must not be followed by the deletion: the resets go through it.
+    forgotten = view.target is not None and view.target.reached(TargetStage.FORGOTTEN.value)
+    if there and (forgotten or handover.is_late(view)):
+        left.insert(0, DeletePod(migration.namespace, end.pod, end.uid, 0))
+    if not forgotten:
         left.append(orders.target(view, status, TargetStage.FORGOTTEN))
-    if there:
-        delete = DeletePod(migration.namespace, end.pod, end.uid, 0)
-        left.insert(0 if handover.is_late(view) else len(left), delete)
     # Its deletion belongs to the resume, but the resume may be seen before that was done.
     rehearsal = pods.find(view.pods, migration.uid, status.attempt, pods.ROLE_REHEARSAL)
     if rehearsal is not None:
