@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from podferry.api.migration import Decision, Migration, WorkloadKind
+from podferry.api.migration import CopyMode, Decision, Migration, WorkloadKind
 from podferry.api.reasons import Condition, Phase, Reason
 from podferry.controller.core.status import TERMINAL_VALUES, condition, parse
 from podferry.strategies.container import preflight
@@ -100,7 +100,11 @@ def opted_in(pod: RawPod) -> bool:
 
 
 def manifest(pod: RawPod, name: str, asked_by: str) -> dict[str, Any]:
-    """Return the Migration that a CREATE stands for; `asked_by`: who asked for the eviction."""
+    """Return the Migration that a CREATE stands for; `asked_by`: who asked for the eviction.
+
+    StopAndCopy, because who drained a node turns it off once its pods are gone, and PostCopy may
+    need the source's memory for longer than its pod's name is there.
+    """
     return {
         "apiVersion": f"{names.GROUP}/{names.VERSION}",
         "kind": "Migration",
@@ -110,7 +114,10 @@ def manifest(pod: RawPod, name: str, asked_by: str) -> dict[str, Any]:
             "labels": {names.LABEL_REQUESTED_BY: REQUESTED_BY},
             "annotations": {names.ANNOTATION_ASKED_BY: asked_by},
         },
-        "spec": {"workloadRef": {"kind": "Pod", "name": pod["metadata"]["name"]}},
+        "spec": {
+            "workloadRef": {"kind": "Pod", "name": pod["metadata"]["name"]},
+            "copy": CopyMode.STOP_AND_COPY.value,
+        },
     }
 
 
@@ -185,9 +192,8 @@ def _from_here(
             return Verdict(Kind.HOLD, text)
     name = _next(pod, mine)
     text = (
-        f"{title(pod)} is moved to another node with its memory instead of being evicted: Migration"
-        f" {name} was made for it (kubectl -n {pod['metadata']['namespace']} get migration {name});"
-        " ask again in a few seconds, the pod goes away once it runs there"
+        f"{title(pod)} is not evicted, it is moved to another node with its memory by Migration"
+        f" {name}; ask again in a few seconds, it goes away from here once it runs there"
     )
     return Verdict(Kind.CREATE, text, name)
 

@@ -79,7 +79,9 @@ def test_whoever_sees_the_same_makes_the_same_migration_and_says_who_asked() -> 
     assert body["metadata"]["name"] == NAME
     assert body["metadata"]["labels"] == {"podferry.dev/requested-by": "eviction"}
     assert body["metadata"]["annotations"] == {"podferry.dev/asked-by": "drainer"}
-    assert body["spec"] == {"workloadRef": {"kind": "Pod", "name": "app-1"}}
+    ref = {"kind": "Pod", "name": "app-1"}
+    # Who drained a node turns it off: no page may be left there.
+    assert body["spec"] == {"workloadRef": ref, "copy": "StopAndCopy"}
 
 
 def test_a_long_pod_name_is_shortened_and_stays_a_name() -> None:
