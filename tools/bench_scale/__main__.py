@@ -28,6 +28,9 @@ async def measure(asked: argparse.Namespace) -> None:
             bench = run.Bench(made, client, size, say)
             try:
                 await bench.build()
+                if asked.hold:
+                    say(f"everything runs; enter with nsenter -t {cage.outer_pid()} -n -m -p")
+                    await asyncio.Event().wait()
                 bench.start_controller()
                 bench.figures["sync_seconds"] = round(await bench.in_step(), 2)
                 say(f"controller in step after {bench.figures['sync_seconds']} s")
@@ -55,6 +58,7 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=30_000)
     parser.add_argument("--seconds", type=float, default=120, help="of each measurement")
     parser.add_argument("--settle", type=float, default=60, help="before the first")
+    parser.add_argument("--hold", action="store_true", help="build everything, then only wait")
     parser.add_argument("--logs", help="folder to keep the components' logs in")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()

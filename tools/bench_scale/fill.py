@@ -75,7 +75,7 @@ async def _all(jobs: Iterable[Awaitable[Any]]) -> list[Any]:
     return [results[number] for number in sorted(results)]
 
 
-async def wait_running(client: ApiClient, size: Size, say: Say, *, seconds: float = 900) -> float:
+async def wait_running(client: ApiClient, size: Size, *, seconds: float = 1800) -> float:
     """Wait until every pod runs; return how long that took [s].
 
     Raises:
@@ -88,11 +88,9 @@ async def wait_running(client: ApiClient, size: Size, say: Say, *, seconds: floa
             page = await client.raw("GET", paths.pods(None), params=params)
         except errors.Timeout:
             continue
-        left = len(page["items"]) + int(page["metadata"].get("remainingItemCount") or 0)
-        if not left:
+        if not page["items"]:
             return time.monotonic() - began
-        say(f"{left} pods do not run yet")
-        await asyncio.sleep(5)
+        await asyncio.sleep(2)
     raise TimeoutError(f"pods of {size.pods} do not run after {seconds:.0f} s; see kwok.log")
 
 

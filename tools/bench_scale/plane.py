@@ -79,7 +79,7 @@ class Plane:
         argv = [str(self.kwok), f"--kubeconfig={self.kubeconfig}", f"--config={config}",
                 "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
                 "--cidr=10.32.0.1/11", "--node-lease-duration-seconds=40",
-                "--server-address=127.0.0.1:10247"]  # fmt: skip
+                "--server-address=127.0.0.1:10247", "--v=ERROR"]  # fmt: skip
         self.run("kwok", argv)
 
     def kubectl(self, *arguments: str, data: str | None = None) -> str:
