@@ -4,7 +4,7 @@ Owns the loop: paged list -> watch with bookmarks -> on 410 list again and repor
 -> full-jitter backoff after anything else, also after a clean end that came too soon. It never
 ends by itself: a server that misbehaves makes the store older (`last_contact_monotonic`), never
 wrong, and never busy. It never decides: `on_change` gets a key, the reader reads the store. What
-is in the store is compact, see `podferry.kube.compact`.
+is in the store is compact, see `podferry.kube.compact`, or what `keep` makes of an object.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Reflector:
         params: Params | None = None,
         on_change: Callable[[str], None] | None = None,
         indexers: Mapping[str, Indexer] | None = None,
+        keep: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         silence_seconds: float = WATCH_SILENCE_SECONDS,
         backoff_seconds: tuple[float, float] = (0.5, 30.0),
     ) -> None:
@@ -60,7 +61,7 @@ class Reflector:
         self._silence_seconds = silence_seconds
         base, cap = backoff_seconds
         self._backoff = Backoff(base_seconds=base, cap_seconds=cap, rng=rng)
-        self._compact = Compactor()
+        self._kept = keep or Compactor()
         self._version: str | None = None
         self._watching: asyncio.Task[None] | None = None
         self._log = _log.bind(watch=describe("WATCH", path, params))
@@ -108,7 +109,7 @@ class Reflector:
 
     async def _list(self, *, first: bool) -> None:
         try:
-            found = await self._client.list(self._path, params=self._params, keep=self._compact)
+            found = await self._client.list(self._path, params=self._params, keep=self._kept)
             self._touch()
             version = str(found["metadata"]["resourceVersion"])
             changed = self.store.replace(found["items"])
@@ -178,7 +179,7 @@ class Reflector:
         version = str(obj["metadata"]["resourceVersion"])
         changed = False
         if kind in ("ADDED", "MODIFIED"):
-            changed = self.store.put(self._compact(obj))
+            changed = self.store.put(self._kept(obj))
         elif kind == "DELETED":
             changed = self.store.drop(key_of(obj))
         if self._version is not None and version != self._version:

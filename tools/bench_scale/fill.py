@@ -10,7 +10,7 @@ from typing import Any
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from tools.bench_scale import objects
-from tools.bench_scale.objects import Object, Size
+from tools.bench_scale.objects import Size
 
 AT_ONCE = 48
 Say = Callable[[str], None]
@@ -55,11 +55,11 @@ async def _workload(client: ApiClient, workload: int, size: Size) -> str:
     return str(made["metadata"]["uid"])
 
 
-async def create_pod(client: ApiClient, number: int, size: Size, owners: list[str]) -> Object:
+async def create_pod(client: ApiClient, number: int, size: Size, owners: list[str]) -> None:
     """Make one pod; `owners` are the uids of the ReplicaSets."""
     workload = number // objects.REPLICAS
     body = objects.pod(number, size, owners[workload])
-    return await client.create(paths.pods(objects.namespace_name(workload, size)), body)
+    await client.create(paths.pods(objects.namespace_name(workload, size)), body)
 
 
 async def _all(jobs: Iterable[Awaitable[Any]]) -> list[Any]:
