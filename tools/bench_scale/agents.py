@@ -13,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -120,8 +119,8 @@ class Agents:
                     continue
         now = time.monotonic()
         report = node.report(now, asked.since, asked.history)
-        if report.urgent:
-            node.reported.setdefault("first", now)
+        if report.urgent and node.first_told is None:
+            node.first_told = now
         return web.json_response(report.to_dict())
 
     async def _probe(self, request: web.Request) -> web.Response:
@@ -159,7 +158,7 @@ class Agents:
         for node in self._by_address.values():
             if node.name not in wanted:
                 node.pressed = None
-                node.reported.clear()
+                node.first_told = None
             elif node.pressed is None:
                 node.pressed = now
         async with self._news:
@@ -169,7 +168,7 @@ class Agents:
     async def _seen(self, _request: web.Request) -> web.Response:
         """When each pressed node's first urgent report was sent, and how much was answered."""
         nodes = self._by_address.values()
-        first = {node.name: node.reported["first"] for node in nodes if node.reported}
+        first = {node.name: node.first_told for node in nodes if node.first_told}
         return web.json_response({"first": first, "answered": self.answered})
 
 
@@ -177,10 +176,5 @@ async def _tell_time(_request: web.Request, response: web.StreamResponse) -> Non
     response.headers[agent_api.TIME_HEADER] = f"{time.time():.6f}"
 
 
-async def _main(pods_file: str, folder: str) -> None:
-    pods: dict[str, Any] = json.loads(Path(pods_file).read_text())
-    await Agents(pods).serve(folder)
-
-
 if __name__ == "__main__":
-    asyncio.run(_main(*sys.argv[1:]))
+    asyncio.run(Agents(json.loads(Path(sys.argv[1]).read_text())).serve(sys.argv[2]))

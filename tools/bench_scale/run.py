@@ -1,4 +1,4 @@
-"""The measurement itself, inside the cage: builds the world, starts the controller, reads figures."""
+"""The world of a measurement: builds it in the cage, starts the controller, reads figures."""
 
 from __future__ import annotations
 
@@ -100,6 +100,13 @@ class Bench:
                 "--tls-dir", str(certificates)]  # fmt: skip
         prefix = os.environ.get("BENCH_SCALE_CONTROLLER", "").split()
         self.plane.run("controller", [*prefix, *argv])
+
+    def keep_controller(self) -> None:
+        """Start the controller again if it ended, as kubelet would; counts how often."""
+        process = self.plane.running["controller"]
+        if process.poll() is not None:
+            self.figures["controller_restarts"] = self.figures.get("controller_restarts", 0) + 1
+            self.start_controller()
 
     async def in_step(self) -> float:
         """Wait for the first sync of the controller that was started last; seconds it took."""
