@@ -19,7 +19,8 @@ from podferry.api.errors import PodferryError
 from podferry.api.migration import Migration
 from podferry.controller.runtime.metrics import Metrics, is_terminal
 from podferry.controller.runtime.reconciler import NotLeading, Reconciler
-from podferry.controller.runtime.view_builder import BY_NAMESPACE, Stores
+from podferry.controller.runtime.requested import Requested, counted_only
+from podferry.controller.runtime.view_builder import BY_NAMESPACE, BY_NODE, Stores
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.kube.reflector import Reflector
@@ -71,10 +72,25 @@ class ControllerLoop:
             rng=rng,
             params={"labelSelector": f"{names.LABEL_MIGRATABLE}=true"},
             on_change=self._pod_changed,
-            indexers={BY_NAMESPACE: _namespace_of},
+            indexers={BY_NAMESPACE: _namespace_of, BY_NODE: _node_of},
+        )
+        self._other_pods = Reflector(
+            client,
+            paths.pods(None),
+            clock=clock,
+            rng=rng,
+            params={"labelSelector": f"{names.LABEL_MIGRATABLE}!=true"},
+            on_change=self._other_pod_changed,
+            keep=counted_only,
         )
         self._nodes = Reflector(client, paths.nodes(), clock=clock, rng=rng)
-        self.stores = Stores(self._migrations.store, self._pods.store, self._nodes.store)
+        self._mine, self._others = Requested(), Requested()
+        self.stores = Stores(
+            self._migrations.store,
+            self._pods.store,
+            self._nodes.store,
+            requested=lambda node: self._mine.on(node) + self._others.on(node),
+        )
 
     def attach(self, reconciler: Reconciler) -> None:
         """Say who reconciles; the builder behind it needs our stores, so this comes later."""
@@ -82,7 +98,7 @@ class ControllerLoop:
 
     async def run(self) -> None:
         """Work until cancelled or until leadership is gone (raises NotLeading)."""
-        reflectors = (self._migrations, self._pods, self._nodes)
+        reflectors = (self._migrations, self._pods, self._other_pods, self._nodes)
         async with asyncio.TaskGroup() as group:
             for reflector in reflectors:
                 group.create_task(reflector.run())
@@ -94,7 +110,7 @@ class ControllerLoop:
 
     async def synced(self) -> None:
         """Wait until every store shows what the API server has."""
-        reflectors = (self._migrations, self._pods, self._nodes)
+        reflectors = (self._migrations, self._pods, self._other_pods, self._nodes)
         await asyncio.gather(*(reflector.synced.wait() for reflector in reflectors))
 
     def _migration_changed(self, key: str) -> None:
@@ -104,6 +120,7 @@ class ControllerLoop:
         """Wake the Migrations that wait for this pod."""
         namespace, _, name = key.partition("/")
         pod = self._pods.store.get(key)
+        self._mine.changed(key, pod)
         annotations = (pod or {"metadata": {}})["metadata"].get("annotations") or {}
         restores = str(annotations.get(names.ANNOTATION_RESTORE, "")).partition(".")[0]
         for raw in self._migrations.store.by_index(BY_NAMESPACE, namespace):
@@ -111,6 +128,9 @@ class ControllerLoop:
             ends = {(status.get(end) or {}).get("pod") for end in ("source", "target")}
             if name in ends or raw["metadata"]["uid"] == restores:
                 self._queue.add(f"{namespace}/{raw['metadata']['name']}")
+
+    def _other_pod_changed(self, key: str) -> None:
+        self._others.changed(key, self._other_pods.store.get(key))
 
     async def _resync(self) -> None:
         """Look at everything that is not over, even if nothing changed."""
@@ -126,6 +146,7 @@ class ControllerLoop:
             for kind, reflector in (
                 ("migrations", self._migrations),
                 ("pods", self._pods),
+                ("other pods", self._other_pods),
                 ("nodes", self._nodes),
             ):
                 self._metrics.reflector_restarts.labels(kind).set(reflector.restarts)
@@ -171,6 +192,10 @@ class ControllerLoop:
         self._metrics.reconcile_errors.labels(reason).inc()
         say = _log.info if expected else _log.warning
         say("reconcile again", migration=key, why=why, wait_seconds=round(wait, 3))
+
+
+def _node_of(pod: dict[str, Any]) -> tuple[str, ...]:
+    return (str((pod.get("spec") or {}).get("nodeName") or ""),)
 
 
 def _namespace_of(obj: dict[str, Any]) -> tuple[str, ...]:

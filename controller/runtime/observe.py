@@ -86,14 +86,18 @@ class Observations:
         """Keep the facts of a node; None: it was asked and did not answer."""
         self._facts_tried[node] = self._clock.monotonic()
         if facts is not None:
-            self._facts[node] = Answer(facts, self._clock.monotonic())
+            old = self._facts.get(node)
+            # The same facts stay the same object: who made something of them need not do it again.
+            same = old.value if old is not None and old.value == facts else facts
+            self._facts[node] = Answer(same, self._clock.monotonic())
 
     def facts(self, node: str) -> dict[str, Any] | None:
-        """Return the facts of a node, None if its agent has not answered lately."""
+        """Return the facts of a node, None if its agent has not answered lately. Read-only."""
         answer = self._facts.get(node)
         if answer is None or self._clock.monotonic() - answer.at > FACTS_GOOD_SECONDS:
             return None
-        return dict(answer.value)
+        facts: dict[str, Any] = answer.value
+        return facts
 
     def facts_age_seconds(self, node: str) -> float:
         """Return the age of a node's facts [s], infinite if it never answered."""

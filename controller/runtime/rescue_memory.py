@@ -7,8 +7,9 @@ agents again after a start. For one event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 import structlog
@@ -26,13 +27,13 @@ from podferry.controller.core.rescue.history import NodeHistory
 from podferry.controller.core.rescue.moves import Asked
 from podferry.controller.core.rescue.reports import Believed, Doubt, Refused
 from podferry.controller.core.view import NodeView
+from podferry.controller.runtime.parsed import Parsed
+from podferry.controller.runtime.view_builder import BY_NODE
 from podferry.kube.store import Store
 from podferry.policies.vocabulary import Policy
 from podferry.strategies.container.finding import RawPod
 from podferry.wire import memory
 
-REQUESTS_GOOD_SECONDS = 60.0
-"""A list of 30,000 pods costs the controller about a second [s]."""
 _log = structlog.get_logger(__name__)
 
 
@@ -46,8 +47,6 @@ class Sources:
     policies: Store
     namespaces: Store
     views: Callable[[], dict[str, NodeView]]
-    sum_requests: Callable[[float], Awaitable[None]]
-    """Makes the sums of requests in `views` no older than so many seconds."""
     parse: Callable[[dict[str, Any]], Migration]
     reluctant: Callable[[RawPod], str]
     count: Callable[[str], None]
@@ -66,7 +65,8 @@ class RescueMemory:
         self._question: memory.Asked | None = None
         self._news = asyncio.Event()
         self._costs: Costs | None = None
-        self._parsed: dict[str, tuple[str, Migration]] = {}
+        self._parsed = Parsed(sources.migrations, sources.parse)
+        self._pods: dict[str, tuple[RawPod, ...]] = {}
 
     def asked(self) -> memory.Asked | None:
         """What to ask of every agent; None: nothing, there is no policy."""
@@ -129,14 +129,6 @@ class RescueMemory:
         believed = self._believed.get(node)
         return now - believed.at if believed else 0.0
 
-    async def freshen(self) -> None:
-        """Before a look that may move something: what pods request is read again. Raises ApiError.
-
-        Kube-scheduler counts requests of every pod, and most never opted in.
-        """
-        if any(believed.report.urgent for believed in self._believed.values()):
-            await self._from.sum_requests(REQUESTS_GOOD_SECONDS)
-
     def watched(self) -> dict[str, tuple[Believed | None, NodeHistory | None]]:
         """By node: its last report that counts and its samples; empty while nothing is asked."""
         if self._question is None:
@@ -174,7 +166,7 @@ class RescueMemory:
                 )
             )
         }
-        migrations = self._migrations()
+        migrations = self._parsed.all()
         costs = self._costs = Costs(finished(migrations), wall)
         return Known(
             now=now,
@@ -183,7 +175,7 @@ class RescueMemory:
             believed=dict(self._believed),
             doubts=doubts,
             histories=self._histories,
-            pods=self._pods(),
+            pods=self._pods_of(views),
             namespaces={str(raw["metadata"]["name"]): raw for raw in self._from.namespaces.list()},
             migrations=migrations,
             asked=asked,
@@ -191,34 +183,23 @@ class RescueMemory:
             reluctant=self._from.reluctant,
         )
 
-    def _pods(self) -> dict[str, tuple[RawPod, ...]]:
-        found: dict[str, list[RawPod]] = {}
-        for raw in self._from.pods.list():
-            node = (raw.get("spec") or {}).get("nodeName")
-            if node:
-                found.setdefault(str(node), []).append(raw)
-        return {node: tuple(pods) for node, pods in found.items()}
-
-    def _migrations(self) -> tuple[Migration, ...]:
-        """Parsed once a version: there are hundreds of finished ones."""
-        present: dict[str, tuple[str, Migration]] = {}
-        for raw in self._from.migrations.list():
-            uid, version = raw["metadata"]["uid"], str(raw["metadata"].get("resourceVersion"))
-            old = self._parsed.get(uid)
-            if old is not None and old[0] == version:
-                present[uid] = old
-                continue
-            try:
-                present[uid] = (version, self._from.parse(raw))
-            except PodferryError:
-                continue  # its own reconcile reports it
-        self._parsed = present
-        return tuple(migration for _, migration in present.values())
+    def _pods_of(self, nodes: Iterable[str]) -> dict[str, tuple[RawPod, ...]]:
+        """The opted-in pods of each node; the same tuple as before where nothing changed."""
+        found = {}
+        for node in nodes:
+            pods, old = tuple(self._from.pods.by_index(BY_NODE, node)), self._pods.get(node)
+            found[node] = old if old is not None and _same(old, pods) else pods
+        self._pods = found
+        return found
 
     def _capacity(self, node: str) -> float | None:
         raw: dict[str, Any] | None = self._from.nodes.get(node)
         told = (((raw or {}).get("status") or {}).get("capacity") or {}).get("memory")
         return float(quantity_bytes(told)) if told else None
+
+
+def _same(one: tuple[RawPod, ...], other: tuple[RawPod, ...]) -> bool:
+    return len(one) == len(other) and all(map(is_, one, other))
 
 
 def finished(migrations: Iterable[Migration]) -> tuple[Migration, ...]:

@@ -73,7 +73,6 @@ def rescue(
             policies=policies.store,
             namespaces=namespaces.store,
             views=builder.nodes,
-            sum_requests=builder.sum_requests,
             parse=serde.parse_migration,
             reluctant=exclusions.reluctance,
             count=lambda outcome: counters.reports.labels(outcome).inc(),

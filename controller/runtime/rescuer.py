@@ -112,7 +112,6 @@ class Rescuer:
         due = [one for one in ready if self._is_due(one.policy, now)]
         if not due:
             return
-        await self._memory.freshen()
         with self._metrics.look_seconds.time():
             known = self._memory.known(tuple(self._asked))
             scope_of = look.scopes(tuple(one.policy for one in ready), known.nodes)

@@ -23,8 +23,9 @@ from podferry.controller.core.view import ClaimView, Limits, Need, NodeView, Vie
 from podferry.controller.runtime import claims
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.metrics import is_terminal
-from podferry.controller.runtime.node_view import address_of, node_view, requested_by_node
+from podferry.controller.runtime.node_view import address_of, node_view
 from podferry.controller.runtime.observe import NodeObserver, Observations
+from podferry.controller.runtime.parsed import Parsed
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.kube.store import Store
@@ -35,13 +36,12 @@ Parse = Callable[[Object], Migration]
 Prefetched = dict[str, Object | None]
 """What was read from the quorum just now, by path; None: it does not exist."""
 
-REQUESTED_GOOD_SECONDS = 10.0
-"""How long the sums of memory requests are used again [s]."""
 FACTS_RETRY_SECONDS = 2.0
 """A node without facts is asked again at once if the last try is older [s]."""
 HISTORY_LIMIT = 200
 BY_NAMESPACE = "namespace"
-"""Name of the index that the pods' store must have."""
+BY_NODE = "node"
+"""Names of the indexes that the pods' store must have."""
 
 OWNER_PATHS: dict[str, Callable[[str, str], str]] = {
     "ReplicaSet": paths.replicasets,
@@ -59,6 +59,8 @@ class Stores:
     migrations: Store
     pods: Store
     nodes: Store
+    requested: Callable[[str], int] = lambda _node: 0
+    """Memory that all pods of a node request, those included that never opted in [bytes]."""
 
 
 class ViewBuilder:
@@ -84,8 +86,8 @@ class ViewBuilder:
         self._client, self._agents, self._stores = client, agents, stores
         self._observations, self._observer = observations, observer
         self._clock, self._parse = clock, parse
-        self._requested: dict[str, int] = {}
-        self._requested_at = float("-inf")
+        self._views: dict[str, tuple[Object, int, Object | None, NodeView]] = {}
+        self._parsed = Parsed(stores.migrations, parse)
 
     def ask_need(self, needed: Callable[[Migration], Need | None]) -> None:
         """Say who knows whether a rescue's move is still needed; it needs our nodes first."""
@@ -130,9 +132,7 @@ class ViewBuilder:
                 self._ask_sides(migration),
             )
         else:
-            namespace, *_ = await asyncio.gather(
-                self._namespace(migration), self.sum_requests(), self._ask_nodes()
-            )
+            namespace, _ = await asyncio.gather(self._namespace(migration), self._ask_nodes())
             pods = await self._all_pods(migration.namespace)
             owner = await self._owner_of_workload(migration, pods)
             answer = await self._client.list(paths.resource_quotas(migration.namespace))
@@ -198,31 +198,29 @@ class ViewBuilder:
         )
 
     def nodes(self) -> dict[str, NodeView]:
-        """Return all nodes as values, from the store."""
-        views = (
-            node_view(
-                raw,
-                requested=self._requested,
-                facts=self._observations.facts(str(raw["metadata"]["name"])),
-            )
-            for raw in self._stores.nodes.list()
-        )
-        return {view.name: view for view in views}
+        """Return all nodes as values, from the store; made anew only where something changed."""
+        views: dict[str, tuple[Object, int, Object | None, NodeView]] = {}
+        for raw in self._stores.nodes.list():
+            name = str(raw["metadata"]["name"])
+            facts, requested = self._observations.facts(name), self._stores.requested(name)
+            old = self._views.get(name)
+            if old and old[0] is raw and old[1] == requested and old[2] is facts:
+                views[name] = old
+            else:
+                view = node_view(raw, requested={name: requested}, facts=facts)
+                views[name] = (raw, requested, facts, view)
+        self._views = views
+        return {name: it[-1] for name, it in views.items()}
 
     def _other_migrations(
         self, migration: Migration
     ) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
         active: list[Migration] = []
         history: list[Migration] = []
-        present = self._stores.migrations.list()
-        self._forget_gone({raw["metadata"]["uid"] for raw in present})
-        for raw in present:
-            if raw["metadata"]["uid"] == migration.uid:
+        self._forget_gone({raw["metadata"]["uid"] for raw in self._stores.migrations.list()})
+        for other in self._parsed.all():
+            if other.uid == migration.uid:
                 continue
-            try:
-                other = self._parse(raw)
-            except PodferryError:
-                continue  # its own reconcile reports it
             if not is_terminal(other):
                 active.append(other)
             elif other.status.measured is not None:
@@ -339,19 +337,6 @@ class ViewBuilder:
             if address and old and self._observations.facts(name) is None:
                 asked.append(self._observer.ask(name, address))
         await asyncio.gather(*asked)
-
-    async def sum_requests(self, good_seconds: float = REQUESTED_GOOD_SECONDS) -> None:
-        """Sum what pods request by node; all pods count, also those that never opted in.
-
-        Sums younger than `good_seconds` are used again: they cost a list of all pods.
-        """
-        now = self._clock.monotonic()
-        if now - self._requested_at < good_seconds:
-            return
-        selector = "status.phase!=Succeeded,status.phase!=Failed"
-        answer = await self._client.list(paths.pods(None), params={"fieldSelector": selector})
-        self._requested = requested_by_node(answer["items"])
-        self._requested_at = now
 
 
 def _owner_path(migration: Migration) -> str:

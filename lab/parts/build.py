@@ -80,6 +80,19 @@ def ensure(*, progress: Progress) -> Parts:
     return parts
 
 
+def program_folder(module: Module, *, progress: Progress) -> Path:
+    """Return where the programs of a module are that is no part of a lab; build it if need be.
+
+    Raises:
+        PartsError: it cannot be built; says why and what to do.
+    """
+    path = part_path(module.name, module.key())
+    if not path.is_dir():
+        with locked(progress):
+            _go_part(module, progress)
+    return path / "bin"
+
+
 def _go_part(module: Module, progress: Progress) -> Path:
     return build_once(
         module.name,

@@ -1,4 +1,4 @@
-"""The parts that are built from Go modules: Kubernetes, containerd, runc and the CNI plug-ins.
+"""The parts that are built from Go modules: Kubernetes, containerd, runc, CNI plug-ins and KWOK.
 
 Every module has its folder under `go/` with a committed go.mod and go.sum, so that what is built
 is pinned and checked. A build works on a copy: go never writes into the checkout.
@@ -111,6 +111,13 @@ CNI = Module(
         "github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v{version}",
     ),
 )
+KWOK = Module(
+    name="kwok",
+    main="sigs.k8s.io/kwok",
+    packages=("sigs.k8s.io/kwok/cmd/kwok",),
+    variables=("sigs.k8s.io/kwok/pkg/consts.Version=v{version}",),
+)
+"""Nodes and pods without machines; only the measurement of a large cluster needs it, no lab."""
 
 
 def runc() -> Module:

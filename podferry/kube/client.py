@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -34,6 +34,7 @@ WATCH_SILENCE_SECONDS = 70.0
 """A watch with no byte for so long is dead: bookmarks come about every 60 s [s]."""
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+Keep = Callable[[dict[str, Any]], Any]
 _LOOPBACK = ("localhost", "127.", "::1")
 
 
@@ -121,20 +122,26 @@ class ApiClient:
         return await self.raw("GET", path, params=params)
 
     async def list(
-        self, path: str, *, params: Params | None = None, page_size: int = PAGE_SIZE
+        self,
+        path: str,
+        *,
+        params: Params | None = None,
+        page_size: int = PAGE_SIZE,
+        keep: Keep = lambda item: item,
     ) -> dict[str, Any]:
         """Read a whole collection, page by page, as one list object. Raises ApiError.
 
         Every item carries `apiVersion` and `kind`, as in a watch (the server leaves them out).
-        When a page token expires the list is read once more in one piece.
+        When a page token expires the list is read once more in one piece. `keep` says what is
+        kept of an item: with it a large collection is never in memory as a whole.
         """
         try:
-            return await self._list_pages(path, params, limit=page_size)
+            return await self._list_pages(path, params, keep, limit=page_size)
         except errors.Gone:
-            return await self._list_pages(path, params, limit=None)
+            return await self._list_pages(path, params, keep, limit=None)
 
     async def _list_pages(
-        self, path: str, params: Params | None, *, limit: int | None
+        self, path: str, params: Params | None, keep: Keep, *, limit: int | None
     ) -> dict[str, Any]:
         items: list[Any] = []
         token: str | None = None
@@ -146,7 +153,7 @@ class ApiClient:
             for item in page.get("items") or []:
                 item.setdefault("apiVersion", page.get("apiVersion"))
                 item.setdefault("kind", kind)
-                items.append(item)
+                items.append(keep(item))
             token = page.get("metadata", {}).get("continue")
             if not token:
                 return {**page, "items": items}

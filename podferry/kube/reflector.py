@@ -3,7 +3,8 @@
 Owns the loop: paged list -> watch with bookmarks -> on 410 list again and report the difference
 -> full-jitter backoff after anything else, also after a clean end that came too soon. It never
 ends by itself: a server that misbehaves makes the store older (`last_contact_monotonic`), never
-wrong, and never busy. It never decides: `on_change` gets a key, the reader reads the store.
+wrong, and never busy. It never decides: `on_change` gets a key, the reader reads the store. What
+is in the store is compact, see `podferry.kube.compact`, or what `keep` makes of an object.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from podferry.api.clock import Clock
 from podferry.kube import errors
 from podferry.kube.backoff import Backoff
 from podferry.kube.client import WATCH_SILENCE_SECONDS, ApiClient
+from podferry.kube.compact import Compactor
 from podferry.kube.store import Indexer, Store, key_of
 from podferry.kube.wording import Params, describe
 
@@ -46,6 +48,7 @@ class Reflector:
         params: Params | None = None,
         on_change: Callable[[str], None] | None = None,
         indexers: Mapping[str, Indexer] | None = None,
+        keep: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         silence_seconds: float = WATCH_SILENCE_SECONDS,
         backoff_seconds: tuple[float, float] = (0.5, 30.0),
     ) -> None:
@@ -58,6 +61,7 @@ class Reflector:
         self._silence_seconds = silence_seconds
         base, cap = backoff_seconds
         self._backoff = Backoff(base_seconds=base, cap_seconds=cap, rng=rng)
+        self._kept = keep or Compactor()
         self._version: str | None = None
         self._watching: asyncio.Task[None] | None = None
         self._log = _log.bind(watch=describe("WATCH", path, params))
@@ -104,9 +108,9 @@ class Reflector:
                 await self._pause(why=error.message, at_least=wait or 0.0)
 
     async def _list(self, *, first: bool) -> None:
-        found = await self._client.list(self._path, params=self._params)
-        self._touch()
         try:
+            found = await self._client.list(self._path, params=self._params, keep=self._kept)
+            self._touch()
             version = str(found["metadata"]["resourceVersion"])
             changed = self.store.replace(found["items"])
         except _MALFORMED as error:
@@ -175,7 +179,7 @@ class Reflector:
         version = str(obj["metadata"]["resourceVersion"])
         changed = False
         if kind in ("ADDED", "MODIFIED"):
-            changed = self.store.put(obj)
+            changed = self.store.put(self._kept(obj))
         elif kind == "DELETED":
             changed = self.store.drop(key_of(obj))
         if self._version is not None and version != self._version:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import is_
 from typing import Any
 
 from podferry.api.migration import Migration
@@ -69,6 +70,40 @@ class Book:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[str, Traits]] = {}
+        self._nodes: dict[str, tuple[tuple[Any, ...], Node]] = {}
+        self._namespaces: Mapping[str, Mapping[str, Any]] = {}
+
+    def node(self, view: NodeView, known: Known, ledger: Ledger) -> Node:
+        """Return the node as policies see it; the same as before where nothing it rests on changed.
+
+        In a large cluster most nodes are calm, and making a node means making all its pods.
+        """
+        if known.namespaces != self._namespaces:
+            self._nodes.clear()
+            self._namespaces = known.namespaces
+        name = view.name
+        believed, pods = known.believed.get(name), known.pods.get(name, ())
+        uids = [str(pod["metadata"]["uid"]) for pod in pods]
+        rests_on = (
+            view,
+            believed,
+            pods,
+            known.doubts.get(name, ""),
+            ledger.incoming.get(name, 0.0),
+            ledger.outgoing.get(name, 0.0),
+            tuple((uid, ledger.busy[uid]) for uid in uids if uid in ledger.busy),
+            tuple((uid, ledger.moved[uid]) for uid in uids if uid in ledger.moved),
+        )
+        old = self._nodes.get(name)
+        if old is not None and _unchanged(old[0], rests_on):
+            return old[1]
+        made = _node(view, known, ledger, self)
+        if believed is None or not believed.report.urgent:
+            # What a move would cost is asked for urgent nodes only, and changes by itself.
+            self._nodes[name] = rests_on, made
+        else:
+            self._nodes.pop(name, None)
+        return made
 
     def traits(self, pod: RawPod, namespace: Mapping[str, Any] | None) -> Traits:
         """Return what counts of a pod; `blocked` says why it cannot be moved at all."""
@@ -89,9 +124,14 @@ class Book:
             del self._known[uid]
 
 
+def _unchanged(old: tuple[Any, ...], now: tuple[Any, ...]) -> bool:
+    """The first three are shared objects: another one is a change, whatever it says."""
+    return all(map(is_, old[:3], now[:3])) and old[3:] == now[3:]
+
+
 def snapshot(known: Known, ledger: Ledger, book: Book) -> Snapshot:
     """Return the cluster at `known.now`."""
-    nodes = tuple(_node(view, known, ledger, book) for _, view in sorted(known.nodes.items()))
+    nodes = tuple(book.node(view, known, ledger) for _, view in sorted(known.nodes.items()))
     return Snapshot(known.now, nodes)
 
 

@@ -35,7 +35,7 @@ from podferry.policies.vocabulary import (
 from podferry.policies.words import seconds
 from podferry.strategies.container.finding import RawPod
 from podferry.strategies.container.node_checks import check_target
-from podferry.strategies.container.spread_checks import check_spread
+from podferry.strategies.container.spread_checks import check_spread, that_matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +198,18 @@ class _Eligible:
         source, raw = self.views.get(node.name), self.raw.get(pod.key)
         if source is None or raw is None:
             return Placement("", f"{pod.key} is gone", pod.memory)
+        namespace = raw["metadata"].get("namespace")
+        beside = {
+            str(other["metadata"]["name"]): other
+            for other in self.raw.values()
+            if other["metadata"].get("namespace") == namespace
+        }
+        beside = that_matter(raw, beside)
         fit, others = [], []
         for other in snapshot.nodes:
-            why = "" if other.name == node.name else self._against(raw, source, other.name)
+            why = ""
+            if other.name != node.name:
+                why = self._against(raw, source, other.name, beside)
             if why:
                 others.append(Candidate(other.name, None, why))
             else:
@@ -208,16 +217,12 @@ class _Eligible:
         placed = self.targets.place(pod, node, replace(snapshot, nodes=tuple(fit)))
         return replace(placed, considered=(*placed.considered, *others))
 
-    def _against(self, raw: RawPod, source: NodeView, name: str) -> str:
+    def _against(
+        self, raw: RawPod, source: NodeView, name: str, beside: Mapping[str, RawPod]
+    ) -> str:
         view = self.views.get(name)
         if view is None:
             return "is gone"
-        namespace = raw["metadata"].get("namespace")
-        beside = {
-            str(pod["metadata"]["name"]): pod
-            for pod in self.raw.values()
-            if pod["metadata"].get("namespace") == namespace
-        }
         findings = [
             *check_target(raw, source, view, post_copy=False),
             *check_spread(raw, view, nodes=self.views, pods=beside, same_name=False),

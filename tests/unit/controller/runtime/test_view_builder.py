@@ -211,18 +211,29 @@ async def test_nodes_without_facts_are_asked_before_a_target_is_chosen(world: Wo
     assert world.observer.asked == ["node-a"]
 
 
-async def test_requests_of_all_pods_count_and_are_summed_at_most_every_ten_seconds(
-    world: World,
-) -> None:
-    requests = {"resources": {"requests": {"memory": "3Mi"}}}
-    raw = {"metadata": {"name": "big", "namespace": "other"},
-           "spec": {"nodeName": "node-a", "containers": [requests]}}  # fmt: skip
-    world.server.seed(paths.pods("other", "big"), raw)
-    world.stores.nodes.put({"metadata": {"name": "node-a"}})
-    for _ in range(2):
-        view = await world.builder.build(migration(MigrationStatus()))
-        assert view.nodes["node-a"].requested_bytes == 3 * 2**20
-    assert world.reads().count(paths.pods(None)) == 1
+async def test_a_node_is_made_anew_only_where_something_changed(world: World) -> None:
+    for name in ("node-a", "node-b"):
+        world.stores.nodes.put({"metadata": {"name": name, "resourceVersion": "1"}})
+    first = world.builder.nodes()
+    world.stores.nodes.put(
+        {"metadata": {"name": "node-a", "resourceVersion": "2"}, "spec": {"unschedulable": True}}
+    )
+    second = world.builder.nodes()
+    assert second["node-b"] is first["node-b"]
+    assert second["node-a"].cordoned
+
+
+async def test_a_node_is_made_anew_when_its_pods_request_more(world: World) -> None:
+    requested = {"node-a": 1}
+    stores = replace(world.stores, requested=lambda node: requested[node])
+    builder = ViewBuilder(
+        world.client, world.agents, stores, Observations(world.clock), world.observer,  # type: ignore[arg-type]
+        clock=world.clock, parse=lambda raw: raw["parsed"],
+    )  # fmt: skip
+    stores.nodes.put({"metadata": {"name": "node-a", "resourceVersion": "1"}})
+    assert builder.nodes()["node-a"].requested_bytes == 1
+    requested["node-a"] = 2
+    assert builder.nodes()["node-a"].requested_bytes == 2
 
 
 async def test_others_are_of_the_namespace_and_history_of_the_whole_cluster(world: World) -> None:

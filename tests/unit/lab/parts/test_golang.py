@@ -8,7 +8,7 @@ import pytest
 from podferry.lab.parts import PartsError, golang
 from podferry.lab.parts.golang import CNI, CONTAINERD, KUBERNETES, Module, parse_go_version
 
-MODULES = [KUBERNETES, CONTAINERD, CNI, golang.runc()]
+MODULES = [KUBERNETES, CONTAINERD, CNI, golang.KWOK, golang.runc()]
 
 
 @pytest.fixture

@@ -1,0 +1,74 @@
+"""Builds the large cluster in a cage, measures the controller there, writes the page."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+
+from tools.bench_scale import cage
+from tools.bench_scale.objects import Size
+
+
+def say(text: str) -> None:
+    """One line for the person who waits."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+async def measure(asked: argparse.Namespace) -> None:
+    """Everything that happens inside; figures go to standard output."""
+    from podferry.kube.client import ApiClient
+    from tools.bench_scale import plane, run
+
+    size = Size(asked.nodes, asked.pods)
+    with plane.started() as made:
+        async with await ApiClient.connect(kubeconfig=str(made.kubeconfig)) as client:
+            bench = run.Bench(made, client, size, say)
+            try:
+                await bench.build()
+                if asked.hold:
+                    say(f"everything runs; enter with nsenter -t {cage.outer_pid()} -n -m -p")
+                    await asyncio.Event().wait()
+                bench.start_controller()
+                bench.figures["sync_seconds"] = round(await bench.in_step(), 2)
+                say(f"controller in step after {bench.figures['sync_seconds']} s")
+                await asyncio.sleep(asked.settle)
+                await bench.sample("rest", asked.seconds)
+            finally:
+                if asked.logs:
+                    _keep_logs(asked.logs)
+            print(json.dumps(bench.figures))
+
+
+def _keep_logs(folder: str) -> None:
+    import shutil
+    from pathlib import Path
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for log in cage.FOLDER.glob("*.log"):
+        shutil.copy(log, folder)
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench_scale")
+    parser.add_argument("--nodes", type=int, default=1000)
+    parser.add_argument("--pods", type=int, default=30_000)
+    parser.add_argument("--seconds", type=float, default=120, help="of each measurement")
+    parser.add_argument("--settle", type=float, default=60, help="before the first")
+    parser.add_argument("--hold", action="store_true", help="build everything, then only wait")
+    parser.add_argument("--logs", help="folder to keep the components' logs in")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.inside:
+        cage.furnish()
+        asyncio.run(measure(asked))
+        return
+    figures = json.loads(cage.run_inside([*sys.argv[1:], "--inside"]))
+    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
