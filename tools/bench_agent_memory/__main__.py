@@ -108,8 +108,8 @@ def measure_real(arguments: argparse.Namespace) -> list[str]:
 
 `podferry_agent_memory_sample_cpu_seconds_total` and `process_cpu_seconds_total` of the agent,
 {arguments.seconds:g} s a run. The agent does no move meanwhile; the rest of its time is the
-readiness probe, its loops and the reports that a controller asks for. The metrics are read once a
-run. Resident memory is that of the whole agent.
+readiness probe and its loops; there is no RescuePolicy, so the controller asks for little. The
+metrics are read once a run. Resident memory is that of the whole agent.
 
 | pods | n | samples, share of a core | whole agent, share of a core | resident memory [MiB] |
 | --- | --- | --- | --- | --- |

@@ -41,8 +41,14 @@ async def settle(task: asyncio.Task[Report]) -> bool:
     return task.done()
 
 
+async def answered(task: asyncio.Task[Report]) -> Report:
+    """The answer, which must be there now and not at the end of the wait."""
+    assert await settle(task)
+    return task.result()
+
+
 async def test_who_knows_nothing_is_answered_at_once(node: FakeNode) -> None:
-    report = await (await ask(node, -1))
+    report = await answered(await ask(node, -1))
     assert (report.seq, report.urgent) == (0, False)
 
 
@@ -55,7 +61,7 @@ async def test_a_change_of_less_than_a_percent_waits(node: FakeNode) -> None:
     node.use(int(1000 * MIB + 1.1 * PERCENT))
     node.sample()
     node.sampler.tell()
-    assert (await task).seq == 2
+    assert (await answered(task)).seq == 2
 
 
 async def test_small_changes_add_up(node: FakeNode) -> None:
@@ -65,7 +71,7 @@ async def test_small_changes_add_up(node: FakeNode) -> None:
         node.use(int(1000 * MIB - step * 0.4 * PERCENT))
         node.sample(60)
         node.sampler.tell()
-    assert (await task).seq == 3
+    assert (await answered(task)).seq == 3
 
 
 async def test_a_pod_that_came_or_went_is_told(node: FakeNode) -> None:
@@ -73,14 +79,14 @@ async def test_a_pod_that_came_or_went_is_told(node: FakeNode) -> None:
     folder = node.pod(OTHER)
     node.sample()
     node.sampler.tell()
-    assert {pod.uid for pod in (await task).pods} >= {OTHER}
+    assert {pod.uid for pod in (await answered(task)).pods} >= {OTHER}
     task = await ask(node, 1)
     for each in folder.iterdir():
         each.unlink()
     folder.rmdir()
     node.sample()
     node.sampler.tell()
-    assert OTHER not in {pod.uid for pod in (await task).pods}
+    assert OTHER not in {pod.uid for pod in (await answered(task)).pods}
 
 
 async def test_every_sample_of_an_urgent_node_is_told(node: FakeNode) -> None:
@@ -89,7 +95,7 @@ async def test_every_sample_of_an_urgent_node_is_told(node: FakeNode) -> None:
         assert not await settle(task)
         node.sample()
         node.sampler.tell()
-        report = await task
+        report = await answered(task)
         assert (report.seq, report.urgent) == (seq + 1, True)
         assert "2072 MiB are available, less than 80 % of 3072 MiB" in report.why
         assert len(report.samples) == 1  # those since the last report
@@ -103,7 +109,7 @@ async def test_that_a_node_is_urgent_no_more_is_told(node: FakeNode) -> None:
     node.use(1010 * MIB)
     node.sample(60)
     node.sampler.tell()
-    report = await task
+    report = await answered(task)
     assert (report.urgent, report.why) == (False, "")
     assert len(report.samples) == 1
 
@@ -117,11 +123,11 @@ async def test_the_end_of_the_wait_answers_without_news(node: FakeNode) -> None:
 async def test_the_end_of_the_agent_answers_who_waits(node: FakeNode) -> None:
     task = await ask(node, 0)
     node.sampler.close()
-    assert (await task).seq == 0
+    assert (await answered(task)).seq == 0
 
 
 async def test_samples_of_an_agent_that_was_here_before_are_not_known(node: FakeNode) -> None:
-    report = await (await ask(node, 5000, soft=100))
+    report = await answered(await ask(node, 5000, soft=100))
     assert (report.seq, report.started) == (0, 1795566478.0)
     assert len(report.samples) == 1
 
@@ -138,9 +144,9 @@ async def test_an_agent_without_a_sample_says_why(tmp_path: Path) -> None:
 async def test_the_history_of_an_urgent_node_reaches_as_far_as_asked(node: FakeNode) -> None:
     for _ in range(20):
         node.sample()
-    report = await (await ask(node, -1, soft=100, history=10))
+    report = await answered(await ask(node, -1, soft=100, history=10))
     assert [age for age, _ in report.samples] == [float(age) for age in range(10, -1, -1)]
     assert Report.from_dict(report.to_dict()) == report
-    quiet = await (await ask(node, -1))
+    quiet = await answered(await ask(node, -1))
     assert len(quiet.samples) == 1
     assert quiet.pods[0].samples == ()

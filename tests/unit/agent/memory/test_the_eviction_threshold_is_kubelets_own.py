@@ -85,9 +85,9 @@ def test_the_soft_threshold(settings: Settings, mebibytes: int | None) -> None:
 
 
 def test_a_share_is_rounded_as_kubelet_rounds_it() -> None:
-    # float32(7) / 100 is 0.07000000029802322; int64(float64(3145728000) * that) as Go has it
-    found = thresholds.of(file(hard(available="7%")), 3145728000)
-    assert found.hard == 220200960 + int(3145728000 * 2.9802322e-10)
+    # Go: int64(float64(64 << 30) * float64(float32(7) / 100)); with 0.07 it would be 4810363371
+    found = thresholds.of(file(hard(available="7%")), 64 << 30)
+    assert found.hard == 4810363392
 
 
 @pytest.mark.parametrize("value", ["much", "-5%", "101%", "1e99%", "nan%", "-1Mi", [], {}])
