@@ -50,17 +50,18 @@ def _against(view: View, budget: RawBudget) -> str:
     if int(status.get("observedGeneration") or 0) < generation:
         return "it was changed and the cluster has not counted its pods anew"
     allowed = int(status.get("disruptionsAllowed") or 0)
-    healthy, expected = (int(status.get(key) or 0) for key in ("currentHealthy", "expectedPods"))
+    healthy = int(status.get("currentHealthy") or 0)
+    wanted = max(int(status.get(key) or 0) for key in ("expectedPods", "desiredHealthy"))
     moving = [other.name for other in view.others if _moves_one_of(other, view, budget)]
     if moving and len(moving) >= allowed:
         return (
             f"it allows {allowed} disruptions now and {len(moving)} of its pods are being moved"
             f" ({', '.join(sorted(moving)[:4])})"
         )
-    if not moving and allowed < 1 and healthy < expected:
+    if not moving and allowed < 1 and healthy < wanted:
         return (
-            f"only {healthy} of its {expected} pods are healthy and it allows no disruption, and a"
-            " move freezes the pod for a moment"
+            f"{healthy} of the {wanted} pods that it counts on are healthy, so it allows no"
+            " disruption, and a move freezes the pod for a moment"
         )
     return ""
 

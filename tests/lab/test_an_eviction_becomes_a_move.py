@@ -79,6 +79,21 @@ def test_kubectl_drain_moves_the_memory_and_a_tight_budget_is_content(crowded: M
     assert at_once([one["status"] for one in made]) <= 2
 
 
+def test_a_budget_that_is_below_its_minimum_holds_the_move_until_it_gives_way(moves: Moves) -> None:
+    pod = moves.start("Deployment", "w", mb=16)
+    moves.kubectl("create", "poddisruptionbudget", "tight", "--selector=app=w", "--min-available=2")
+    seen = "jsonpath={.status.currentHealthy}=1"
+    moves.kubectl("wait", "pdb/tight", f"--for={seen}", "--timeout=60s")
+    events.evict(moves.cluster, pod)
+    (made,) = moves.get("migrations", "-l", EVICTED)["items"]
+    name = made["metadata"]["name"]
+    reason = "jsonpath={.status.conditions[?(@.type=='Progressing')].reason}=DisruptionBudget"
+    moves.kubectl("wait", f"migration/{name}", f"--for={reason}", "--timeout=60s")
+    assert "waits for the PodDisruptionBudget tight" in events.evict(moves.cluster, pod)
+    moves.kubectl("delete", "pdb", "tight")
+    assert moves.ended(name)["phase"] == "Succeeded"
+
+
 def test_a_late_retry_by_name_does_not_evict_the_replacement(moves: Moves) -> None:
     pod = moves.start("StatefulSet", "s", mb=16)
     earlier = moves.answer(pod)

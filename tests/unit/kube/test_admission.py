@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+from structlog.testing import capture_logs
 
 from podferry.kube.admission import AdmissionServer, Response
 from tests.fakes.certificates import write_pair
@@ -44,6 +45,7 @@ async def serving(folder: Path) -> AsyncIterator[AdmissionServer]:
         return Response(allowed=True, patch=patch, warnings=["careful"])
 
     server.register("/mutate", opt_in)
+    server.register("/mutate/secret", opt_in)
     await server.start()
     try:
         yield server
@@ -88,6 +90,14 @@ async def test_a_handler_that_fails_is_a_500_for_the_failure_policy(tmp_path: Pa
     async with serving(tmp_path) as server:
         assert (await post(server, review(name="bug")))[0] == 500
         assert (await post(server, review(name="ok")))[0] == 200
+
+
+async def test_the_log_of_a_failure_does_not_tell_a_secret_path(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        with capture_logs() as logs:
+            assert (await post(server, review(name="bug"), "/mutate/secret"))[0] == 500
+    (failed,) = [line for line in logs if line["event"] == "admission handler failed"]
+    assert failed["path"] == "/mutate"
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,18 @@ def starts(step: Step) -> bool:
     return any(isinstance(action, ProbeSource) for action in step.actions)
 
 
+def below_its_minimum() -> dict[str, Any]:
+    """`minAvailable: 2` with one pod: all that exist are healthy, and they are too few."""
+    raw = budget(0, 1, 1)
+    raw["status"]["desiredHealthy"] = 2
+    return raw
+
+
 CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], bool]] = {
     "room for one": (budget(1, 3, 3), (), True),
     "none is allowed and all are healthy": (budget(0, 1, 1), (), True),
     "a failure used it up": (budget(0, 2, 3), (), False),
+    "below its minimum": (below_its_minimum(), (), False),
     "room for one, and one moves": (budget(1, 3, 3), ("web-1",), False),
     "room for two, and one moves": (budget(2, 3, 3), ("web-1",), True),
     "none is allowed, and one moves": (budget(0, 2, 2), ("web-1",), False),
@@ -97,7 +105,7 @@ def test_the_wait_names_the_budget_its_numbers_and_what_to_look_at() -> None:
     said = condition(advance(view(budget(0, 2, 3))).status, Condition.PROGRESSING)
     assert said is not None
     assert (said.status, said.reason) == ("True", "DisruptionBudget")
-    for word in ("PodDisruptionBudget tight", "2 of its 3", "describe pdb tight"):
+    for word in ("PodDisruptionBudget tight", "2 of the 3", "describe pdb tight"):
         assert word in said.message
 
 

@@ -269,3 +269,18 @@ async def test_a_start_that_was_decided_counts_before_the_store_shows_it(world: 
     view = await world.builder.build(migration(ACCEPTED))
     assert [one.status.source for one in view.active] == [ACCEPTED.source]
     assert view.others == ()
+
+
+async def test_budgets_are_read_for_what_keeps_them_and_only_before_it_is_accepted(
+    world: World,
+) -> None:
+    path = paths.disruption_budgets("default")
+    world.server.seed(f"{path}/tight", {"metadata": {"name": "tight", "namespace": "default"}})
+    asked = migration(MigrationStatus())
+    assert (await world.builder.build(asked)).budgets == ()
+    by_eviction = replace(asked, requested_by="eviction")
+    found = (await world.builder.build(by_eviction)).budgets
+    assert [raw["metadata"]["name"] for raw in found] == ["tight"]
+    world.server.requests.clear()
+    await world.builder.build(replace(by_eviction, status=ACCEPTED))
+    assert path not in world.reads()
