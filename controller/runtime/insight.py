@@ -8,7 +8,7 @@ not lead names the one that does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -17,6 +17,15 @@ from podferry.controller.runtime.viewers import Refusal, Viewers
 from podferry.wire import names
 
 Insight = Mapping[str, Any]
+
+
+class Explains(Protocol):
+    """Returns the whole insight; without its pods where they are not wanted."""
+
+    def __call__(self, *, pods: bool) -> Insight:
+        """See `core/rescue/explain.py`."""
+        ...
+
 
 REMEMBERED_SECONDS = 1.0
 """An explanation is made at most so often, however many people look [s]."""
@@ -47,13 +56,13 @@ class InsightServer:
     ) -> None:
         self._viewers, self._identity, self._leader, self._clock = viewers, identity, leader, clock
         self._host, self.port = host, port
-        self._explain: Callable[[], Insight] | None = None
-        self._last: tuple[float, Insight] | None = None
+        self._explain: Explains | None = None
+        self._last: dict[bool, tuple[float, Insight]] = {}
         self._runner: web.AppRunner | None = None
 
-    def lead(self, explain: Callable[[], Insight] | None) -> None:
+    def lead(self, explain: Explains | None) -> None:
         """From now on tell what `explain` returns; None: this replica leads no more."""
-        self._explain, self._last = explain, None
+        self._explain, self._last = explain, {}
 
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
@@ -76,7 +85,9 @@ class InsightServer:
         if refusal is not None:
             return _refused(refusal)
         parts = tuple(filter(None, request.query.get("parts", "").split(","))) or PARTS
-        told = narrowed(self._now(), node=request.query.get("node", ""), parts=parts)
+        told = narrowed(
+            self._now(pods="pods" in parts), node=request.query.get("node", ""), parts=parts
+        )
         return web.json_response(told)
 
     def _not_leading(self) -> Refusal | None:
@@ -90,12 +101,14 @@ class InsightServer:
             return Refusal(421, "NotLeading", f"{self._identity} does not lead, ask {leader}")
         return Refusal(503, "NoLeader", "nobody leads now; ask again in a second")
 
-    def _now(self) -> Insight:
+    def _now(self, *, pods: bool) -> Insight:
         assert self._explain is not None
         now = self._clock.monotonic()
-        if self._last is None or now - self._last[0] >= REMEMBERED_SECONDS:
-            self._last = (now, self._explain())
-        return self._last[1]
+        at, told = self._last.get(pods, (float("-inf"), {}))
+        if now - at >= REMEMBERED_SECONDS:
+            told = self._explain(pods=pods)
+            self._last[pods] = (now, told)
+        return told
 
 
 def narrowed(insight: Insight, *, node: str = "", parts: tuple[str, ...] = PARTS) -> Insight:

@@ -12,6 +12,7 @@ from podferry.api.clock import Clock
 from podferry.controller.core import exclusions
 from podferry.controller.runtime.agent_client import AgentClient
 from podferry.controller.runtime.loop import ControllerLoop
+from podferry.controller.runtime.memory_gauges import MemoryGauges
 from podferry.controller.runtime.memory_watch import MemoryWatch
 from podferry.controller.runtime.metrics import Metrics
 from podferry.controller.runtime.node_view import address_of
@@ -79,6 +80,7 @@ def rescue(
         ),
         clock,
     )
+    metrics.registry.register(MemoryGauges(memory.watched, clock))
     watch = MemoryWatch(
         agents,
         lambda: [(str(node["metadata"]["name"]), address_of(node)) for node in stores.nodes.list()],

@@ -134,11 +134,11 @@ class Rescuer:
         without = self._ledger(known, without=migration.uid)
         return needed.still_needed(source.node, ready.rules, known, without, self._book)
 
-    def insight(self) -> Object:
+    def insight(self, *, pods: bool = True) -> Object:
         """Return what is known and would be done now, see `core/rescue/README.md`."""
         known = self._memory.known(tuple(self._asked))
         seen = snapshot(known, self._ledger(known), self._book)
-        told = explain.cluster(known, seen, leader=self._identity)
+        told = explain.cluster(known, seen, leader=self._identity, pods=pods)
         return {**told, "policies": list(self._insight.values())}
 
     def _with_own_status(self, policy: RescuePolicy) -> RescuePolicy:

@@ -67,7 +67,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "bytes",
             (
                 ("available {{node}}", "podferry_agent_memory_available_bytes"),
-                ("threshold {{node}}", "podferry_agent_memory_eviction_threshold_bytes"),
+                ("{{kind}} threshold {{node}}", "podferry_agent_memory_eviction_threshold_bytes"),
             ),
         ),
         Panel(
@@ -118,15 +118,16 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             quantiles("podferry_rescue_report_to_migration_seconds"),
         ),
         Panel(
-            "Moves that the model rests on",
-            "short",
-            (("moves", "max(podferry_rescue_model_moves)"),),
-            "Below 5 of a kind, figures of our own benchmarks stand in.",
+            "Refused by the API server",
+            "ops",
+            (("{{reason}}", f"sum by (reason) (rate(podferry_rescue_refused_total{_RATE}))"),),
+            "Migrations and evictions that a rescue asked for.",
         ),
         Panel(
-            "Age of the newest of them",
-            "s",
-            (("age", "max(podferry_rescue_model_age_seconds)"),),
+            "Sampling costs",
+            "percentunit",
+            (("{{node}}", f"rate(podferry_agent_memory_sample_cpu_seconds_total{_RATE})"),),
+            "Share of one core, by agent.",
         ),
     ),
     "Moves": (

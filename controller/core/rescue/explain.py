@@ -15,19 +15,19 @@ from podferry.controller.core.rescue.look import Look
 from podferry.controller.core.rescue.states import Done
 from podferry.controller.core.status import stamp
 from podferry.policies.vocabulary import Candidate, Node, Pod, Snapshot
+from podferry.strategies.container.finding import RawPod
+from podferry.wire.memory import PodMemory
 
 Json = dict[str, Any]
 
 
-def cluster(known: Known, seen: Snapshot, *, leader: str) -> Json:
-    """Return nodes and pods as they are known."""
+def cluster(known: Known, seen: Snapshot, *, leader: str, pods: bool = True) -> Json:
+    """Return nodes, and pods if they are wanted, as they are known."""
     return {
         "at": stamp(known.wall),
         "leader": leader,
         "nodes": [_node(node, known) for node in seen.nodes],
-        "pods": [
-            _pod(pod, node, known) for node in seen.nodes for pod in node.pods if pod.key != OTHERS
-        ],
+        "pods": [one for node in seen.nodes for one in _pods(node, known)] if pods else [],
         "policies": [],
     }
 
@@ -84,12 +84,19 @@ def _node(node: Node, known: Known) -> Json:
     }
 
 
-def _pod(pod: Pod, node: Node, known: Known) -> Json:
-    raw = next((one for one in known.pods.get(node.name, ()) if _key(one) == pod.key), None)
-    uid = str(raw["metadata"]["uid"]) if raw else ""
+def _pods(node: Node, known: Known) -> list[Json]:
+    raw = {_key(one): one for one in known.pods.get(node.name, ())}
     believed = known.believed.get(node.name)
     measured = {one.uid: one for one in believed.report.pods} if believed else {}
-    told = measured.get(uid)
+    return [
+        _pod(pod, node, known, raw.get(pod.key), measured) for pod in node.pods if pod.key != OTHERS
+    ]
+
+
+def _pod(
+    pod: Pod, node: Node, known: Known, raw: RawPod | None, measured: Mapping[str, PodMemory]
+) -> Json:
+    told = measured.get(str(raw["metadata"]["uid"])) if raw else None
     cost = known.cost(raw, pod.memory) if raw else pod.cost
     return {
         "key": pod.key,

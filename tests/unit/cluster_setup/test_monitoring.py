@@ -12,8 +12,12 @@ import yaml
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from podferry.agent import metrics as agent_metrics
+from podferry.agent.memory import gauges
+from podferry.api.clock import FakeClock
 from podferry.cli import dashboard
+from podferry.controller.runtime.memory_gauges import MemoryGauges
 from podferry.controller.runtime.metrics import Metrics
+from podferry.controller.runtime.rescue_metrics import RescueMetrics
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "cluster-setup" / "monitoring"
@@ -33,8 +37,13 @@ def exported(registry: CollectorRegistry) -> set[str]:
 
 
 def known() -> set[str]:
-    assert agent_metrics.frozen  # its metrics are in the default registry
-    return exported(Metrics().registry) | exported(REGISTRY)
+    metrics = Metrics()
+    RescueMetrics(metrics.registry)
+    metrics.registry.register(MemoryGauges(dict, FakeClock()))
+    # Those of the agent are in the default registry once their modules are there.
+    assert agent_metrics.frozen
+    assert gauges.available
+    return exported(metrics.registry) | exported(REGISTRY)
 
 
 def rules() -> list[Object]:
