@@ -19,8 +19,8 @@ from podferry.kube.client import ApiClient
 
 Object = dict[str, Any]
 NO_POLICY = (
-    "no RescuePolicy in this cluster, so nothing would be done, whatever is foreseen; its fields: "
-    "kubectl explain rescuepolicies.spec"
+    "no RescuePolicy in this cluster, so agents are not asked for memory and nothing would be "
+    "done; one with mode DryRun is enough to see: kubectl explain rescuepolicies.spec"
 )
 
 insight_output_option = click.option(

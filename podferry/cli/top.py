@@ -114,7 +114,9 @@ def screen(told: Object, shown: str, node: str, height: int, trouble: str = "") 
     )
     parts: list[RenderableType] = [head]
     if not told.get("policies"):
-        parts.append(Text("no RescuePolicy: nothing would be done", style="yellow"))
+        parts.append(
+            Text("no RescuePolicy: nothing is asked, nothing would be done", style="yellow")
+        )
     if trouble:
         parts.append(Text(trouble, style="red"))
     wanted = tables(told, shown, node)

@@ -140,6 +140,5 @@ def test_without_a_policy_it_says_so_and_what_to_look_at(cluster: Cluster) -> No
     leader.tell(cluster, {**insight(), "policies": []})
     done = call(cluster)
     assert done.exit_code == 0
-    assert "podferry: no RescuePolicy in this cluster, so nothing would be done" in done.stderr
+    assert "podferry: no RescuePolicy in this cluster, so agents are not asked" in done.stderr
     assert "kubectl explain rescuepolicies.spec" in done.stderr
-    assert "exhausted in 100 s" in done.stdout

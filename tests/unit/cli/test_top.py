@@ -89,7 +89,7 @@ def test_the_screen_names_the_leader_and_what_went_wrong() -> None:
     told = {**insight(), "policies": []}
     Console(file=out, width=120).print(top.screen(told, "all", "", 40, "no answer for 3 s: gone"))
     assert "podferry-controller-1" in out.getvalue()
-    assert "no RescuePolicy: nothing would be done" in out.getvalue()
+    assert "no RescuePolicy: nothing is asked, nothing would be done" in out.getvalue()
     assert "no answer for 3 s: gone" in out.getvalue()
 
 
