@@ -23,6 +23,11 @@ NO_POLICY = (
     "done; one with mode DryRun is enough to see: kubectl explain rescuepolicies.spec"
 )
 
+NO_VALID_POLICY = (
+    "no RescuePolicy is valid, so agents are not asked for memory and nothing would be done; "
+    "podferry plan says what is wrong with each"
+)
+
 insight_output_option = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="json: all that the controller tells.",
@@ -58,8 +63,10 @@ def plan(*, node: str, output: str, **where: str | None) -> None:
 
 def warn(told: Object) -> None:
     """Say on standard error where no policy stands behind what is shown."""
-    if not told.get("policies"):
+    if not told["policies"]:
         click.echo(f"podferry: {NO_POLICY}", err=True)
+    elif not any(policy["valid"] for policy in told["policies"]):
+        click.echo(f"podferry: {NO_VALID_POLICY}", err=True)
 
 
 def _check(node: str) -> None:

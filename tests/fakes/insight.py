@@ -17,7 +17,7 @@ def node(name: str, **more: Any) -> Object:
         "capacityBytes": 4096 * MIB,
         "availableBytes": 3000 * MIB,
         "evictionBytes": 100 * MIB,
-        "evictionSource": "/configz",
+        "evictionSource": "kubelet.yaml",
         "slopeBytesPerSecond": 0.0,
         "exhaustedInSeconds": None,
         "exhaustedInterval": None,

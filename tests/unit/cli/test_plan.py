@@ -29,7 +29,7 @@ def test_a_plan_tells_the_forecast_the_candidates_the_targets_and_the_move() -> 
         "seen by podferry-controller-1 at 2026-01-01T00:00:00Z",
         "policy default (DryRun), times from prior (no move measured yet)",
         "",
-        "node-a   312 MiB available of 4096 MiB, kubelet evicts below 100 MiB (/configz)",
+        "node-a   312 MiB available of 4096 MiB, kubelet evicts below 100 MiB (kubelet.yaml)",
         "  forecast    used memory +2.1 MiB/s; exhausted in 100 s (90 %: 80 s to 140 s)",
         "  stalled     12.0 / 5.5 % of the last 10 s / 60 s for want of memory",
         "  decided     WouldMove by policy default: used up in 100 s, a move takes 6.5 s",

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -73,6 +78,32 @@ def test_a_node_that_nobody_watches_is_an_error(cluster: Cluster) -> None:
     leader.tell(cluster, insight())
     done = call(cluster, "--node", "node-x")
     assert (done.exit_code, "no node node-x is watched" in done.stderr) == (1, True)
+
+
+def test_policies_of_which_none_is_valid_are_as_good_as_none(cluster: Cluster) -> None:
+    broken = {"name": "p", "mode": "Act", "valid": False, "message": "m", "model": "", "nodes": []}
+    leader.tell(cluster, {**insight(), "policies": [broken]})
+    assert "podferry: no RescuePolicy is valid, so agents are not asked" in call(cluster).stderr
+
+
+def test_on_a_terminal_it_is_live_until_ctrl_c_which_is_no_failure(cluster: Cluster) -> None:
+    leader.tell(cluster, insight())
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "podferry.cli.main", "top"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "TERM": "xterm"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    os.close(theirs)
+    seen = b""
+    while seen.count(b"shop/cache") < 2:  # drawn, and drawn again
+        seen += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    os.close(ours)
 
 
 def test_the_screen_leaves_out_what_has_no_room_and_says_so() -> None:
