@@ -34,6 +34,7 @@ from podferry.controller.runtime.health import HealthServer
 from podferry.controller.runtime.insight import InsightServer
 from podferry.controller.runtime.loop import ControllerLoop
 from podferry.controller.runtime.metrics import Metrics
+from podferry.controller.runtime.move_records import MoveRecords
 from podferry.controller.runtime.node_view import address_of
 from podferry.controller.runtime.observe import NodeObserver, Observations
 from podferry.controller.runtime.pki import CertificateKeeper
@@ -312,6 +313,7 @@ async def _lead(
         loop,
         builder,
         events,
+        _moves(client, loop, options, clock, elector, metrics),
         clock=clock,
         rng=rng,
         metrics=metrics,
@@ -333,6 +335,25 @@ async def _lead(
     finally:
         insight.lead(None)
         metrics.leader.set(0)
+
+
+def _moves(
+    client: ApiClient,
+    loop: ControllerLoop,
+    options: argparse.Namespace,
+    clock: SystemClock,
+    elector: LeaderElector,
+    metrics: Metrics,
+) -> MoveRecords:
+    return MoveRecords(
+        client,
+        loop.stores.migrations.list,
+        parse=serde.parse_migration,
+        namespace=options.namespace,
+        clock=clock,
+        is_leader=lambda: elector.is_leader,
+        on_error=lambda reason: metrics.moves_errors.labels(reason).inc(),
+    )
 
 
 def _observer(
