@@ -24,7 +24,7 @@ from podferry.api.clock import SystemClock
 from podferry.controller.core.advance import advance
 from podferry.controller.core.view import Limits
 from podferry.controller.runtime import rescue_wiring
-from podferry.controller.runtime.agent_client import AgentClient
+from podferry.controller.runtime.agent_client import AgentClient, use_small_read_buffers
 from podferry.controller.runtime.certificates import CertificateFiles
 from podferry.controller.runtime.ending import Ending, frozen
 from podferry.controller.runtime.executor import Executor
@@ -102,6 +102,7 @@ def run_controller(argv: list[str]) -> int:
     """Run one replica until it is told to end. Returns the exit code (1: start it again)."""
     options = parser().parse_args(argv)
     configure_logs(options.log_level)
+    use_small_read_buffers()
     try:
         asyncio.run(_until_signal(options))
     except LeadershipLost as error:
