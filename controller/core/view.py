@@ -8,6 +8,7 @@ from typing import Any
 
 from podferry.api.migration import Migration, MigrationStatus
 from podferry.controller.core.actions import Action
+from podferry.strategies.container.moves import MoveRecord
 from podferry.wire.stages import Observed
 
 
@@ -70,8 +71,8 @@ class View:
     nodes: dict[str, NodeView]
     owner: dict[str, Any] | None
     others: tuple[Migration, ...] = ()
-    history: tuple[Migration, ...] = ()
-    """Finished Migrations with measurements, for the fitted model."""
+    history: tuple[MoveRecord, ...] = ()
+    """Finished moves, for the fitted model."""
     source: Observed | None = None
     source_age_seconds: float = float("inf")
     target: Observed | None = None

@@ -24,7 +24,7 @@ from podferry.api.clock import SystemClock
 from podferry.controller.core.advance import advance
 from podferry.controller.core.view import Limits
 from podferry.controller.runtime import rescue_wiring
-from podferry.controller.runtime.agent_client import AgentClient
+from podferry.controller.runtime.agent_client import AgentClient, use_small_read_buffers
 from podferry.controller.runtime.certificates import CertificateFiles
 from podferry.controller.runtime.ending import Ending, frozen
 from podferry.controller.runtime.executor import Executor
@@ -34,6 +34,7 @@ from podferry.controller.runtime.health import HealthServer
 from podferry.controller.runtime.insight import InsightServer
 from podferry.controller.runtime.loop import ControllerLoop
 from podferry.controller.runtime.metrics import Metrics
+from podferry.controller.runtime.move_records import MoveRecords
 from podferry.controller.runtime.node_view import address_of
 from podferry.controller.runtime.observe import NodeObserver, Observations
 from podferry.controller.runtime.pki import CertificateKeeper
@@ -101,6 +102,7 @@ def run_controller(argv: list[str]) -> int:
     """Run one replica until it is told to end. Returns the exit code (1: start it again)."""
     options = parser().parse_args(argv)
     configure_logs(options.log_level)
+    use_small_read_buffers()
     try:
         asyncio.run(_until_signal(options))
     except LeadershipLost as error:
@@ -312,6 +314,7 @@ async def _lead(
         loop,
         builder,
         events,
+        _moves(client, loop, options, clock, elector, metrics),
         clock=clock,
         rng=rng,
         metrics=metrics,
@@ -333,6 +336,25 @@ async def _lead(
     finally:
         insight.lead(None)
         metrics.leader.set(0)
+
+
+def _moves(
+    client: ApiClient,
+    loop: ControllerLoop,
+    options: argparse.Namespace,
+    clock: SystemClock,
+    elector: LeaderElector,
+    metrics: Metrics,
+) -> MoveRecords:
+    return MoveRecords(
+        client,
+        loop.stores.migrations.list,
+        parse=serde.parse_migration,
+        namespace=options.namespace,
+        clock=clock,
+        is_leader=lambda: elector.is_leader,
+        on_error=lambda reason: metrics.moves_errors.labels(reason).inc(),
+    )
 
 
 def _observer(

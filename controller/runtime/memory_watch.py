@@ -16,6 +16,8 @@ import structlog
 
 from podferry.api.clock import Clock
 from podferry.api.errors import PodferryError
+from podferry.controller.core.rescue.reports import Doubt
+from podferry.controller.runtime.agent_client import NONSENSE
 from podferry.kube.backoff import Backoff
 from podferry.wire.memory import Asked, Report
 
@@ -46,7 +48,7 @@ class MemoryWatch:
         addresses: returns name and address of each node there is.
         asked: what to ask; None: nothing.
         on_report: told node, report and when it came (monotonic [s]).
-        on_silence: told node and why.
+        on_silence: told node, why, and which kind of doubt that is.
         clock: ours.
         rng: for jitter.
     """
@@ -58,7 +60,7 @@ class MemoryWatch:
         asked: Callable[[], Asked | None],
         *,
         on_report: Callable[[str, Report, float], None],
-        on_silence: Callable[[str, str], None],
+        on_silence: Callable[[str, str, Doubt], None],
         clock: Clock,
         rng: random.Random,
     ) -> None:
@@ -74,8 +76,11 @@ class MemoryWatch:
             while True:
                 wanted = set(self._addresses()) if self._asked() is not None else set()
                 wanted = {(name, address) for name, address in wanted if address}
-                for pair in tasks.keys() - wanted:
-                    tasks.pop(pair).cancel()
+                for pair, task in list(tasks.items()):
+                    # One that ended by itself saw no policy, and there may be one again by now.
+                    if pair not in wanted or task.done():
+                        task.cancel()
+                        del tasks[pair]
                 for pair in wanted - tasks.keys():
                     tasks[pair] = asyncio.create_task(self._follow(*pair))
                 await asyncio.sleep(NODES_EVERY_SECONDS)
@@ -93,21 +98,20 @@ class MemoryWatch:
             if asked is None:
                 return
             try:
-                report = await self._ask(address, asked, last)
+                last = await self._ask(address, asked, last)
+                self._on_report(node, last, self._clock.monotonic())
             except PodferryError as error:
-                self._on_silence(node, error.message)
-                await asyncio.sleep(backoff.next())
-                continue
+                said = error.reason == NONSENSE
+                self._on_silence(node, error.message, Doubt.NONSENSE if said else Doubt.SILENT)
             except Exception as error:
                 # The border: an answer that breaks us must not end the watch of its node.
                 _log.exception("memory report broke", node=node)
-                self._on_silence(node, f"{type(error).__name__}: {error}")
-                await asyncio.sleep(backoff.next())
+                self._on_silence(node, f"{type(error).__name__}: {error}", Doubt.NONSENSE)
+            else:
+                backoff.reset()
+                await asyncio.sleep(LEAST_PAUSE_SECONDS)
                 continue
-            backoff.reset()
-            last = report
-            self._on_report(node, report, self._clock.monotonic())
-            await asyncio.sleep(LEAST_PAUSE_SECONDS)
+            await asyncio.sleep(backoff.next())
 
     async def _ask(self, address: str, asked: Asked, last: Report | None) -> Report:
         if last is None:

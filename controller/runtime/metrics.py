@@ -95,6 +95,12 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
+        self.moves_errors = Counter(
+            "podferry_move_records_errors_total",
+            "Failed reads and writes of the ConfigMap podferry-moves, by reason.",
+            ("reason",),
+            registry=self.registry,
+        )
         self.admissions = Counter(
             "podferry_admission_total",
             "Pods, and evictions of opted-in pods, seen by the webhook, by verdict.",

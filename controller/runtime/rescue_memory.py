@@ -32,6 +32,7 @@ from podferry.controller.runtime.view_builder import BY_NODE
 from podferry.kube.store import Store
 from podferry.policies.vocabulary import Policy
 from podferry.strategies.container.finding import RawPod
+from podferry.strategies.container.moves import MoveRecord, merged, records
 from podferry.wire import memory
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +52,8 @@ class Sources:
     reluctant: Callable[[RawPod], str]
     count: Callable[[str], None]
     """Told the outcome of each report."""
+    moves: Callable[[], tuple[MoveRecord, ...]] = tuple
+    """Moves whose Migrations may be gone."""
 
 
 class RescueMemory:
@@ -174,7 +177,7 @@ class RescueMemory:
             )
         }
         migrations = self._parsed.all()
-        costs = self._costs = Costs(finished(migrations), wall)
+        costs = self._costs = Costs(merged(self._from.moves(), records(migrations)), wall)
         return Known(
             now=now,
             wall=wall,
@@ -207,9 +210,3 @@ class RescueMemory:
 
 def _same(one: tuple[RawPod, ...], other: tuple[RawPod, ...]) -> bool:
     return len(one) == len(other) and all(map(is_, one, other))
-
-
-def finished(migrations: Iterable[Migration]) -> tuple[Migration, ...]:
-    """Return the moves that say something of the next ones, the newest first."""
-    known = (one for one in migrations if one.status.measured and one.status.completed_at)
-    return tuple(sorted(known, key=lambda one: one.status.completed_at, reverse=True))

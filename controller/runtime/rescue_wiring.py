@@ -15,6 +15,7 @@ from podferry.controller.runtime.loop import ControllerLoop
 from podferry.controller.runtime.memory_gauges import MemoryGauges
 from podferry.controller.runtime.memory_watch import MemoryWatch
 from podferry.controller.runtime.metrics import Metrics
+from podferry.controller.runtime.move_records import MoveRecords
 from podferry.controller.runtime.node_view import address_of
 from podferry.controller.runtime.rescue_memory import RescueMemory, Sources
 from podferry.controller.runtime.rescue_metrics import RescueMetrics
@@ -32,6 +33,7 @@ class Rescue:
 
     policies: Reflector
     namespaces: Reflector
+    moves: MoveRecords
     watch: MemoryWatch
     rescuer: Rescuer
     loop: ControllerLoop
@@ -39,6 +41,7 @@ class Rescue:
     async def run(self) -> None:
         """Watch and rescue until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.moves.run())
             for reflector in (self.policies, self.namespaces):
                 group.create_task(reflector.run())
             await asyncio.gather(self.policies.synced.wait(), self.namespaces.synced.wait())
@@ -53,6 +56,7 @@ def rescue(
     loop: ControllerLoop,
     builder: ViewBuilder,
     events: EventRecorder,
+    moves: MoveRecords,
     *,
     clock: Clock,
     rng: random.Random,
@@ -76,6 +80,7 @@ def rescue(
             parse=serde.parse_migration,
             reluctant=exclusions.reluctance,
             count=lambda outcome: counters.reports.labels(outcome).inc(),
+            moves=moves.kept,
         ),
         clock,
     )
@@ -101,4 +106,5 @@ def rescue(
     )
 
     builder.ask_need(rescuer.needed)
-    return Rescue(policies, namespaces, watch, rescuer, loop)
+    builder.remember(moves.kept)
+    return Rescue(policies, namespaces, moves, watch, rescuer, loop)

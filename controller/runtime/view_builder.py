@@ -29,6 +29,7 @@ from podferry.controller.runtime.parsed import Parsed
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.kube.store import Store
+from podferry.strategies.container.moves import MoveRecord, merged, records
 from podferry.wire.stages import Role
 
 Object = dict[str, Any]
@@ -38,7 +39,6 @@ Prefetched = dict[str, Object | None]
 
 FACTS_RETRY_SECONDS = 2.0
 """A node without facts is asked again at once if the last try is older [s]."""
-HISTORY_LIMIT = 200
 BY_NAMESPACE = "namespace"
 BY_NODE = "node"
 """Names of the indexes that the pods' store must have."""
@@ -81,6 +81,7 @@ class ViewBuilder:
     ) -> None:
         self._ending = ending
         self._needed: Callable[[Migration], Need | None] = lambda _migration: None
+        self._kept_moves: Callable[[], tuple[MoveRecord, ...]] = tuple
         self._started: dict[str, Migration] = {}
         self._limits = limits or Limits()
         self._client, self._agents, self._stores = client, agents, stores
@@ -92,6 +93,10 @@ class ViewBuilder:
     def ask_need(self, needed: Callable[[Migration], Need | None]) -> None:
         """Say who knows whether a rescue's move is still needed; it needs our nodes first."""
         self._needed = needed
+
+    def remember(self, kept_moves: Callable[[], tuple[MoveRecord, ...]]) -> None:
+        """Say who knows moves whose Migrations may be gone."""
+        self._kept_moves = kept_moves
 
     async def prefetch(self, namespace: str, name: str) -> Prefetched:
         """Read what the last known status of a Migration names, beside the Migration itself.
@@ -214,7 +219,7 @@ class ViewBuilder:
 
     def _other_migrations(
         self, migration: Migration
-    ) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
+    ) -> tuple[tuple[Migration, ...], tuple[MoveRecord, ...]]:
         active: list[Migration] = []
         history: list[Migration] = []
         self._forget_gone({raw["metadata"]["uid"] for raw in self._stores.migrations.list()})
@@ -225,8 +230,8 @@ class ViewBuilder:
                 active.append(other)
             elif other.status.measured is not None:
                 history.append(other)
-        history.sort(key=lambda done: done.status.completed_at, reverse=True)
-        return tuple(places.overlay(active, self._started)), tuple(history[:HISTORY_LIMIT])
+        known = merged(self._kept_moves(), records(history))
+        return tuple(places.overlay(active, self._started)), known
 
     def _forget_gone(self, present: set[str]) -> None:
         for uid in set(self._started) - present:

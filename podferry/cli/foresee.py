@@ -19,14 +19,15 @@ from podferry.kube.client import ApiClient
 from podferry.strategies.container import companions
 from podferry.strategies.container.estimate import predict
 from podferry.strategies.container.init_cost import lengthen
+from podferry.strategies.container.moves import MoveRecord, records
 
 Object = dict[str, Any]
 EXAMPLES = (256 << 20, 1 << 30)
 """Sizes that are shown for a pod without a memory request or limit [bytes]."""
 
 
-async def history(client: ApiClient, namespace: str) -> tuple[Migration, ...]:
-    """Return the Migrations that may be read: of the cluster, else of the namespace, else none.
+async def history(client: ApiClient, namespace: str) -> tuple[MoveRecord, ...]:
+    """Return the finished moves that may be read: of the cluster, else of the namespace, else none.
 
     Raises ApiError, but neither Forbidden nor NotFound.
     """
@@ -37,7 +38,7 @@ async def history(client: ApiClient, namespace: str) -> tuple[Migration, ...]:
             continue
         except errors.NotFound:
             return ()
-        return tuple(found for raw in items if (found := _parsed(raw)) is not None)
+        return records(found for raw in items if (found := _parsed(raw)) is not None)
     return ()
 
 
@@ -49,7 +50,7 @@ def _parsed(raw: Object) -> Migration | None:
 
 
 def foresee(
-    pod: Object, moves: tuple[Migration, ...], now: datetime
+    pod: Object, moves: tuple[MoveRecord, ...], now: datetime
 ) -> tuple[tuple[str, CopyMode, Prediction], ...]:
     """Return for each size (with its name) and copy mode that the pod can use what is predicted."""
     owner = _owner(pod)

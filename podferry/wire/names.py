@@ -63,6 +63,9 @@ ANNOTATION_RESCUE = "podferry.dev/rescue"
 NODE_FACTS = "podferry-nodes"
 """ConfigMap in SYSTEM_NAMESPACE: a key a node, JSON of its agent's facts. For people only."""
 
+MOVES = "podferry-moves"
+"""ConfigMap in SYSTEM_NAMESPACE: finished moves, for the model of freeze times."""
+
 STATE_DIR = "/var/lib/podferry"
 """Persistent on a node: attempts/<uid>.<attempt>/{source,target}/ survive a reboot."""
 RUN_DIR = "/run/podferry"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from podferry.api.migration import CopyMode, Migration
+from podferry.api.migration import CopyMode
 from podferry.strategies.container.estimate import predict
+from podferry.strategies.container.moves import MoveRecord
 
 
 def choose_copy(
@@ -18,7 +19,7 @@ def choose_copy(
     max_freeze_seconds: float | None,
     resident_bytes: int,
     file_bytes: int = 0,
-    history: tuple[Migration, ...],
+    history: tuple[MoveRecord, ...],
     now: datetime,
     same_name: bool = False,
     post_copy_refused: str = "",
@@ -30,7 +31,7 @@ def choose_copy(
         max_freeze_seconds: the user's budget [s], None for none.
         resident_bytes: memory that has to travel.
         file_bytes: files that have to travel in the freeze, whatever the mode.
-        history: finished Migrations, for the predictions.
+        history: finished moves, for the predictions.
         now: the wall time, aware.
         same_name: the pod keeps its name, so its image is restored twice; longer in either mode.
         post_copy_refused: why these nodes cannot do PostCopy, or empty.

@@ -8,12 +8,12 @@ are bytes. It never says that a move may happen (see `preflight`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import combinations
 from statistics import median, median_low
 
-from podferry.api.migration import CopyMode, Migration, Prediction, keeps_name
-from podferry.api.reasons import Phase
+from podferry.api.migration import CopyMode, Prediction
+from podferry.strategies.container.moves import MoveRecord
 
 GIB = 2**30
 MOVES_NEEDED = 5
@@ -52,13 +52,15 @@ class Prior:
 
     p50: Line
     p95: Line
+    around_p95: float
+    """Preparation and release, 95th percentile [s]."""
 
 
 # docs/explanation/predictions.md says where these come from.
-_STOP = Prior(Line(0.4, 1.8), Line(1.2, 4.5))
-_STOP_KEPT_NAME = Prior(Line(1.0, 3.0), Line(2.4, 6.0))
-_POST = Prior(Line(0.4, 0.1), Line(1.2, 0.3))
-_POST_KEPT_NAME = Prior(Line(1.3, 0.3), Line(2.6, 0.6))
+_STOP = Prior(Line(0.4, 1.8), Line(1.2, 4.5), 8.0)
+_STOP_KEPT_NAME = Prior(Line(1.0, 3.0), Line(2.4, 6.0), 3.0)
+_POST = Prior(Line(0.4, 0.1), Line(1.2, 0.3), 25.0)
+_POST_KEPT_NAME = Prior(Line(1.3, 0.3), Line(2.6, 0.6), 20.0)
 
 
 def prior(copy: CopyMode, *, same_name: bool = False) -> Prior:
@@ -69,13 +71,48 @@ def prior(copy: CopyMode, *, same_name: bool = False) -> Prior:
 
 
 @dataclass(frozen=True, slots=True)
-class _Move:
-    """One finished move: what the fit needs of it."""
+class Cost:
+    """What moving a workload is expected to take, and how much is known of that."""
 
-    bytes: int
-    freeze: float
-    total: float
-    completed_at: datetime
+    freeze_p50: float
+    freeze_p95: float
+    total_p95: float
+    """From the request until the source's memory is free: 95 of 100 moves take less [s]."""
+    source: str
+    """`prior (...)` or `measured (n=..., newest ... old)`."""
+    n: int
+    """Measured moves of this class, the newest NEWEST_MOVES at most."""
+    newest_age: float | None
+    """Of the newest of them [s]; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is expected of one class of moves; asked for any size without another fit."""
+
+    p50: Line
+    p95: Line | None
+    """None: `p95_of_p50` times the median."""
+    p95_of_p50: float
+    around: float
+    """Preparation and release, median [s]."""
+    around_p95: float
+    source: str
+    n: int
+    newest_age: float | None
+
+    def freeze(self, size: int) -> tuple[float, float]:
+        """Return median and 95th percentile for `size` bytes [s]."""
+        p50 = self.p50.at(size)
+        return p50, p50 * self.p95_of_p50 if self.p95 is None else self.p95.at(size)
+
+    def cost(self, size: int) -> Cost:
+        """Return the cost of moving `size` bytes."""
+        p50, p95 = self.freeze(size)
+        total = p95 + self.around_p95
+        return Cost(
+            round(p50, 3), round(p95, 3), round(total, 3), self.source, self.n, self.newest_age
+        )
 
 
 def predict(
@@ -83,7 +120,7 @@ def predict(
     copy: CopyMode,
     resident_bytes: int,
     file_bytes: int = 0,
-    history: tuple[Migration, ...],
+    history: tuple[MoveRecord, ...],
     now: datetime,
     same_name: bool = False,
 ) -> Prediction:
@@ -93,7 +130,7 @@ def predict(
         copy: StopAndCopy or PostCopy; a mode without a prior is treated as StopAndCopy.
         resident_bytes: memory that has to travel, >= 0.
         file_bytes: files of the pod, >= 0; they travel in the freeze, whatever the mode.
-        history: finished Migrations; others and those without measurements are ignored.
+        history: finished moves of any class, see `moves.records`.
         now: the wall time, aware; only for the age in `source`.
         same_name: the replacement keeps the pod's name; such moves are a class of their own.
 
@@ -120,26 +157,54 @@ def predict(
 def _predict(
     copy: CopyMode,
     size: int,
-    history: tuple[Migration, ...],
+    history: tuple[MoveRecord, ...],
     now: datetime,
     *,
     same_name: bool,
 ) -> Prediction:
+    model = fit(copy, history, now, same_name=same_name)
+    p50, p95 = model.freeze(size)
+    return _prediction(p50, p95, model.around, size=size, source=model.source)
+
+
+def fit(
+    copy: CopyMode, history: tuple[MoveRecord, ...], now: datetime, *, same_name: bool = False
+) -> Model:
+    """Return the model of a class of moves. Arguments as of `predict`."""
     expected = prior(copy, same_name=same_name)
     moves = _moves(history, copy, same_name=same_name)
-    if len(moves) < MOVES_NEEDED:
-        p50, p95 = expected.p50.at(size), expected.p95.at(size)
-        source = f"prior ({len(moves)} moves measured, {MOVES_NEEDED} needed)"
-        return _prediction(p50, p95, AROUND_FREEZE_SECONDS, size=size, source=source)
+    newest = (now - moves[0].completed_at).total_seconds() if moves else None
+    if newest is None or len(moves) < MOVES_NEEDED:
+        return Model(
+            p50=expected.p50,
+            p95=expected.p95,
+            p95_of_p50=0.0,
+            around=AROUND_FREEZE_SECONDS,
+            around_p95=expected.around_p95,
+            source=f"prior ({len(moves)} moves measured, {MOVES_NEEDED} needed)",
+            n=len(moves),
+            newest_age=newest,
+        )
     line = _fit(moves, per_gib=expected.p50.per_gib)
-    p50 = line.at(size)
     usual = median_low(move.bytes for move in moves)
     doubt = expected.p95.at(usual) / expected.p50.at(usual)
-    p95 = p50 * _p95_of_p50([move.freeze / line.at(move.bytes) for move in moves], doubt)
-    around = median(max(0.0, move.total - move.freeze) for move in moves)
-    age = _age((now - moves[0].completed_at).total_seconds())
-    source = f"measured (n={len(moves)}, newest {age} old)"
-    return _prediction(p50, p95, around, size=size, source=source)
+    around = [max(0.0, move.total - move.freeze) for move in moves]
+    return Model(
+        p50=line,
+        p95=None,
+        p95_of_p50=_p95_of_p50([move.freeze / line.at(move.bytes) for move in moves], doubt),
+        around=median(around),
+        around_p95=_p95_around(around, expected.around_p95),
+        source=f"measured (n={len(moves)}, newest {_age(newest)} old)",
+        n=len(moves),
+        newest_age=newest,
+    )
+
+
+def _p95_around(seconds: list[float], doubt: float) -> float:
+    """The 95th percentile of preparation and release; with few moves the prior is one more."""
+    few = len(seconds) < QUANTILE_COUNT
+    return _quantile([*seconds, doubt] if few else seconds, 0.95)
 
 
 def _prediction(p50: float, p95: float, around: float, *, size: int, source: str) -> Prediction:
@@ -152,34 +217,14 @@ def _prediction(p50: float, p95: float, around: float, *, size: int, source: str
     )
 
 
-def _moves(history: tuple[Migration, ...], copy: CopyMode, *, same_name: bool) -> list[_Move]:
-    """Measured, succeeded moves of this mode and kind, the newest first."""
-    found = []
-    for migration in history:
-        status = migration.status
-        measured, completed = status.measured, _parse(status.completed_at)
-        if measured is None or completed is None or measured.freeze_seconds <= 0:
-            continue
-        if keeps_name(status.owner) is not same_name:
-            continue
-        if status.phase == Phase.SUCCEEDED.value and status.copy == copy.value:
-            # What was known beforehand is what the next prediction will be made from.
-            size = status.prediction.bytes if status.prediction else measured.bytes
-            total = measured.total_seconds
-            found.append(_Move(size, measured.freeze_seconds, total, completed))
+def _moves(history: tuple[MoveRecord, ...], copy: CopyMode, *, same_name: bool) -> list[MoveRecord]:
+    """Moves of this mode and kind, the newest first."""
+    found = [one for one in history if one.same_name is same_name and one.copy == copy.value]
     found.sort(key=lambda move: move.completed_at, reverse=True)
     return found[:NEWEST_MOVES]
 
 
-def _parse(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _fit(moves: list[_Move], *, per_gib: float) -> Line:
+def _fit(moves: list[MoveRecord], *, per_gib: float) -> Line:
     """The line through the medians; more memory never takes less time, so it never falls.
 
     Moves of about one size, or with one move alone at another size, say nothing of the slope, which

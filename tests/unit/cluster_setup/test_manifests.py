@@ -162,12 +162,13 @@ def test_secrets_are_readable_by_name_in_the_own_namespace_only() -> None:
     }
 
 
-def test_one_config_map_is_written_by_the_controller_and_readable_by_name() -> None:
+def test_two_config_maps_are_written_by_the_controller_and_one_is_readable_by_name() -> None:
     own = [rule for rule in rules() if "configmaps" in rule["resources"]]
     assert [rule["verbs"] for rule in own if "resourceNames" not in rule] == [["create"]]
+    (known,) = (rule["resourceNames"] for rule in own if "resourceNames" in rule)
+    assert known == [names.NODE_FACTS, names.MOVES]
     reading = one("Role", f"{names.NODE_FACTS}-view")["rules"]
-    for rule in (*reading, *(rule for rule in own if "resourceNames" in rule)):
-        assert rule["resourceNames"] == [names.NODE_FACTS]
+    assert [rule["resourceNames"] for rule in reading] == [[names.NODE_FACTS]]
     assert [rule["verbs"] for rule in reading] == [["get"]]
 
 

@@ -242,13 +242,16 @@ async def test_others_are_of_the_namespace_and_history_of_the_whole_cluster(worl
         metadata = {"name": name, "namespace": namespace, "uid": name}
         world.stores.migrations.put({"metadata": metadata, "parsed": parsed})
 
-    over = MigrationStatus(phase="Succeeded", measured=Measured(freeze_seconds=1))
+    measured = Measured(freeze_seconds=1)
+    over = MigrationStatus(
+        phase="Succeeded", measured=measured, completed_at="2026-01-01T00:00:00Z"
+    )
     stored("going", "default", ACCEPTED)
     stored("elsewhere", "other", ACCEPTED)
     stored("over", "other", over)
     view = await world.builder.build(migration(ACCEPTED))
     assert [other.name for other in view.others] == ["going"]
-    assert [other.name for other in view.history] == ["over"]
+    assert [move.uid for move in view.history] == ["over"]
 
 
 async def test_the_namespace_is_read_until_the_freeze_and_not_within_it(world: World) -> None:

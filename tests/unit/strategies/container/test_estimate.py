@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -10,13 +11,18 @@ from hypothesis import strategies as st
 
 from podferry.api.migration import CopyMode, Migration, Prediction
 from podferry.strategies.container.estimate import predict
+from podferry.strategies.container.moves import MoveRecord, record
 from tests.unit.strategies.container.samples import GIB, NOW, move
 
 STOP, POST = CopyMode.STOP_AND_COPY, CopyMode.POST_COPY
 
 
+def _kept(history: Iterable[Migration]) -> tuple[MoveRecord, ...]:
+    return tuple(found for each in history if (found := record(each)) is not None)
+
+
 def _predict(size: int, *history: Migration, copy: CopyMode = STOP) -> Prediction:
-    return predict(copy=copy, resident_bytes=size, history=history, now=NOW)
+    return predict(copy=copy, resident_bytes=size, history=_kept(history), now=NOW)
 
 
 def test_the_prior_of_stop_and_copy_grows_with_the_memory() -> None:
@@ -196,7 +202,7 @@ def test_one_stray_move_does_not_wreck_the_prediction(
 
 
 def test_a_move_that_keeps_the_name_is_predicted_from_its_own_kind() -> None:
-    history = tuple(move(GIB, 9.0) for _ in range(6))
+    history = _kept(move(GIB, 9.0) for _ in range(6))
     found = predict(copy=STOP, resident_bytes=GIB, history=history, now=NOW, same_name=True)
     assert found.source == "prior (0 moves measured, 5 needed)"
     assert found.freeze_p50_seconds == pytest.approx(4.0)
