@@ -74,7 +74,9 @@ class MemoryWatch:
             while True:
                 wanted = set(self._addresses()) if self._asked() is not None else set()
                 wanted = {(name, address) for name, address in wanted if address}
-                for pair in tasks.keys() - wanted:
+                # One that ended while nothing was asked for a moment begins anew.
+                ended = {pair for pair, task in tasks.items() if task.done()}
+                for pair in (tasks.keys() - wanted) | ended:
                     tasks.pop(pair).cancel()
                 for pair in wanted - tasks.keys():
                     tasks[pair] = asyncio.create_task(self._follow(*pair))
@@ -94,6 +96,7 @@ class MemoryWatch:
                 return
             try:
                 report = await self._ask(address, asked, last)
+                self._on_report(node, report, self._clock.monotonic())
             except PodferryError as error:
                 self._on_silence(node, error.message)
                 await asyncio.sleep(backoff.next())
@@ -106,7 +109,6 @@ class MemoryWatch:
                 continue
             backoff.reset()
             last = report
-            self._on_report(node, report, self._clock.monotonic())
             await asyncio.sleep(LEAST_PAUSE_SECONDS)
 
     async def _ask(self, address: str, asked: Asked, last: Report | None) -> Report:
