@@ -1,9 +1,10 @@
 """The fake API server without a network: for tests in virtual time, and for answers that get lost.
 
     client = DirectClient(server)
-    client.fault = lambda method, path: "away"      # or "lost": done, but nobody is told; "" or None
+    client.fault = lambda method, path: "away"
 
-Only the calls that writers make: get, create, merge_patch.
+A fault is "away", "lost" (done, but nobody is told), a Refused, or None. Only the calls that
+writers make: get, create, merge_patch.
 """
 
 from __future__ import annotations

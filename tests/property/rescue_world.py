@@ -7,7 +7,6 @@ looks at is what the API server holds: `migrations`, `policy_status`, `events`, 
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -85,7 +84,8 @@ class World:
         self.agents: dict[str, Agent] = {}
         self.leads = True
         self.stale = False
-        self.moves = True
+        self.grace = 0.0  # what kubelet gives a pod to end [s]
+        self._fresh = True
         self.frozen: list[str] = []
         self.ended_by: list[tuple[str, str]] = []
         self.peaks: Counter[str] = Counter()
@@ -143,7 +143,7 @@ class World:
             ),
             self.clock,
         )  # fmt: skip
-        self.synced = True
+        self.synced = self._fresh = True
         self.rescuer = Rescuer(
             self.client,  # type: ignore[arg-type]
             self.memory,
@@ -171,14 +171,17 @@ class World:
             if now < one.until:
                 one.size += one.grows
         self._kubelets()
+        pods: dict[str, list[Object]] = {name: [] for name in self.agents}
+        for raw in self.server.objects(paths.pods(None)):
+            pods[raw["spec"]["nodeName"]].append(raw)
         for name in sorted(self.agents):
-            self._tell(name)
+            self._tell(name, pods[name])
+        self._fresh = self.memory.asked() is None
         if not self.stale:
             self.sync()
         await self.rescuer.once()
-        if self.moves:
-            for raw in self.server.objects(paths.migrations(None)):
-                self._move(raw)
+        for raw in self.server.objects(paths.migrations(None)):
+            self._move(raw)
         self._count()
 
     def sync(self) -> None:
@@ -194,27 +197,35 @@ class World:
 
     def _kubelets(self) -> None:
         for raw in self.server.objects(paths.pods(None)):
-            if raw["metadata"].get("deletionTimestamp"):
-                self.workloads.pop(raw["metadata"]["name"], None)
-                path = paths.pods("shop", raw["metadata"]["name"])
-                self.server.finish_deletion(path)
+            if not raw["metadata"].get("deletionTimestamp"):
+                continue
+            # The fake server stamps it by the real clock.
+            name, now = raw["metadata"]["name"], self.clock.monotonic()
+            until = self._done_at.setdefault(f"end of {name}", now + self.grace)
+            ends = stamp(self.clock.now() + timedelta(seconds=until - now))
+            self.server.patch(paths.pods("shop", name), {"metadata": {"deletionTimestamp": ends}})
+            if now >= until:
+                self.end_pod(name)
 
-    def report(self, name: str) -> Object:
-        """What an honest agent sends now."""
+    def end_pod(self, name: str) -> None:
+        """It ends by itself, or kubelet is done with it."""
+        self.workloads.pop(name, None)
+        self.server.remove(paths.pods("shop", name))
+
+    def report(self, name: str, pods: list[Object]) -> Object:
+        """What an honest agent sends now: the newest samples, or all where it is asked anew."""
         agent, now = self.agents[name], self.clock.monotonic()
         agent.seq += 1
         agent.samples = [*agent.samples[-120:], (now, self.used(name))]
-        told = []
-        for raw in self.server.objects(paths.pods("shop")):
-            if raw["spec"]["nodeName"] != name:
-                continue
+        told, first = [], -120 if self._fresh else -2
+        for raw in pods:
             uid, one = raw["metadata"]["uid"], self.workloads[raw["metadata"]["name"]]
             track = agent.pod_samples.setdefault(uid, [])
             track.append((now, one.size))
             told.append({
                 "uid": uid, "workingSet": one.size, "rss": one.size, "slope": one.grows,
                 "age": 60.0, "pressure": None,
-                "samples": [[now - at, size] for at, size in track[-120:]],
+                "samples": [[now - at, size] for at, size in track[first:]],
             })  # fmt: skip
         return {
             "node": name, "bootID": agent.boot, "seq": agent.seq, "started": agent.started,
@@ -222,11 +233,11 @@ class World:
             "available": self.capacity - self.used(name), "eviction": 0.1 * GIB,
             "evictionSource": "/configz", "evictionSoft": None, "urgent": True, "why": "asked",
             "slope": 0.0, "pressure": None, "pods": told,
-            "samples": [[now - at, size] for at, size in agent.samples],
+            "samples": [[now - at, size] for at, size in agent.samples[first:]],
         }  # fmt: skip
 
-    def _tell(self, name: str) -> None:
-        sent = self.agents[name].spoil(copy.deepcopy(self.report(name)))
+    def _tell(self, name: str, pods: list[Object]) -> None:
+        sent = self.agents[name].spoil(self.report(name, pods))
         now = self.clock.monotonic()
         if self.memory.asked() is None:
             return

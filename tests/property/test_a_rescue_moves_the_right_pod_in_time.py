@@ -1,4 +1,4 @@
-"""The world of the rescue tests works: an overloaded node is relieved, once, and the rest is calm."""
+"""An overloaded node is relieved once, by the pod that the rule names; the rest is left alone."""
 
 from __future__ import annotations
 
