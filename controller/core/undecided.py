@@ -107,6 +107,9 @@ def _late(view: View) -> tuple[Reason, str] | None:
     hold = upgrades.before_freeze(view) if waited > PREPARE_SECONDS and _held(view) else None
     if hold is not None:
         return hold.reason, f"{hold.message}; waited {waited:.0f} s, nothing was frozen; ask again"
+    if waited > PREPARE_SECONDS and _held(view) and view.need and view.need.needed is None:
+        why = f"{view.need.why}; waited {waited:.0f} s, nothing was frozen"
+        return Reason.NODE_UNKNOWN, why
     refused = blocked.why(view.owner, _target_pod(view))
     if refused is not None and waited > blocked.PATIENCE_SECONDS:
         return refused

@@ -139,13 +139,6 @@ class RescueMemory:
         names = [str(node["metadata"]["name"]) for node in self._from.nodes.list()]
         return {name: (self._believed.get(name), self._histories.get(name)) for name in names}
 
-    def watched(self) -> dict[str, tuple[Believed | None, NodeHistory | None]]:
-        """By node: its last report that counts and its samples; empty while nothing is asked."""
-        if self._question is None:
-            return {}
-        names = [str(node["metadata"]["name"]) for node in self._from.nodes.list()]
-        return {name: (self._believed.get(name), self._histories.get(name)) for name in names}
-
     def policies(self) -> tuple[RescuePolicy, ...]:
         """The RescuePolicies that can be read."""
         found = []

@@ -54,6 +54,15 @@ class RescueMetrics:
             registry=registry,
         )
 
+        self._shown: set[str] = set()
+
+    def keep(self, policies: set[str]) -> None:
+        """Show no state of nodes of any other policy: it is gone."""
+        for name in self._shown - policies:
+            for state in NodeState:
+                self.nodes.remove(name, state.value)
+        self._shown &= policies
+
     def looked(
         self, policy: RescuePolicy, status: RescuePolicyStatus, outcomes: Iterable[Outcome]
     ) -> None:
@@ -61,6 +70,9 @@ class RescueMetrics:
         counts = dict.fromkeys(NodeState, 0)
         for node in status.nodes:
             counts[node.state] += 1
+        # A status shows so many nodes only, the unknown ones last.
+        counts[NodeState.UNKNOWN] = max(counts[NodeState.UNKNOWN], status.nodes_unknown)
+        self._shown.add(policy.name)
         shown = sum(counts.values()) - counts[NodeState.FINE]
         counts[NodeState.FINE] = max(0, status.nodes_selected - shown)
         for state, count in counts.items():

@@ -103,6 +103,7 @@ def rescue(
         metrics=counters,
         identity=identity,
         is_leader=is_leader,
+        is_synced=lambda: policies.synced.is_set() and namespaces.synced.is_set(),
     )
 
     builder.ask_need(rescuer.needed)

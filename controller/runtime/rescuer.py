@@ -36,6 +36,9 @@ from podferry.wire import names
 TICK_SECONDS = 1.0
 ASKED_SECONDS = 30.0
 """So long a Migration that was created counts although the store does not show it [s]."""
+NEED_SECONDS = 0.5
+"""Whether moves are still needed rests on one reading of the cluster for so long: each of them asks
+ten times a second, and a reading of 30,000 pods costs tens of milliseconds [s]."""
 UNNEEDED_LOOKS = 2
 """In a row, before a move that was asked for is taken back."""
 
@@ -63,6 +66,7 @@ class Rescuer:
         metrics: what is counted.
         identity: this replica, for `insight`.
         is_leader: asked before every write.
+        is_synced: whether policies and namespaces were read; nothing is judged before.
     """
 
     def __init__(
@@ -76,14 +80,17 @@ class Rescuer:
         metrics: RescueMetrics,
         identity: str,
         is_leader: Callable[[], bool],
+        is_synced: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client, self._memory, self._events = client, memory, events
         self._clock, self._draw, self._metrics = clock, draw, metrics
-        self._identity, self._is_leader = identity, is_leader
+        self._identity, self._is_leader, self._is_synced = identity, is_leader, is_synced
         self._book = Book()
         self._asked: list[Asked] = []
+        self._unsure: set[tuple[str, str]] = set()
+        self._read: Known | None = None
         self._looked: dict[str, float] = {}
-        self._unneeded: dict[str, int] = {}
+        self._unneeded: dict[str, dict[str, int]] = {}
         self._insight: dict[str, Object] = {}
         self._statuses: dict[str, tuple[str, RescuePolicyStatus]] = {}
 
@@ -99,11 +106,7 @@ class Rescuer:
     async def once(self) -> None:
         """One round over all policies that are due."""
         policies = tuple(self._with_own_status(one) for one in self._memory.policies())
-        self._insight = {
-            name: told
-            for name, told in self._insight.items()
-            if any(one.name == name for one in policies)
-        }
+        self._forget_policies({one.name for one in policies})
         ready = await self._valid(policies)
         self._memory.watch_for([one.rules for one in ready])
         if not ready or not self._is_leader():
@@ -112,24 +115,29 @@ class Rescuer:
         due = [one for one in ready if self._is_due(one.policy, now)]
         if not due:
             return
+        await self._settle()
         with self._metrics.look_seconds.time():
-            known = self._memory.known(tuple(self._asked))
-            scope_of = look.scopes(tuple(one.policy for one in ready), known.nodes)
             for one in due:
                 self._looked[one.policy.name] = now
-                await self._look(one, scope_of[one.policy.name], known)
-        self._forget(known)
+                await self._look_safely(one, ready)
+        self._forget(self._memory.known(tuple(self._asked)))
 
     def needed(self, migration: Migration) -> Need | None:
         """Say whether a rescue's move is still needed now; None: no rescue asked for it."""
-        name = migration.rescue_policy
-        if not name:
+        name, source = migration.rescue_policy, migration.status.source
+        if not name or source is None or migration.status.phase in TERMINAL_VALUES:
             return None
+        if not self._is_synced():
+            return Need(None, f"this replica has not read RescuePolicy {name} yet")
         ready = self._ready_by_label(name)
-        source = migration.status.source
-        if ready is None or source is None:
+        if ready is None:
             return Need(False, f"RescuePolicy {name} is gone, invalid or in DryRun now")
-        known = self._memory.known(tuple(self._asked))
+        if self._read is None or self._clock.monotonic() - self._read.now > NEED_SECONDS:
+            self._read = self._memory.known(tuple(self._asked))
+        # The store may not show yet what was asked for; it must not count as relief of itself.
+        itself = (migration.namespace, migration.name)
+        others = tuple(one for one in self._read.asked if (one.namespace, one.name) != itself)
+        known = replace(self._read, asked=others)
         without = self._ledger(known, without=migration.uid)
         return needed.still_needed(source.node, ready.rules, known, without, self._book)
 
@@ -161,6 +169,20 @@ class Rescuer:
                 if states.is_news(policy.status, status, self._clock.now()):
                     await self._write_status(policy, status)
         return found
+
+    async def _look_safely(self, one: Ready, ready: list[Ready]) -> None:
+        """The border of a policy: what breaks its look must not keep the others from theirs."""
+        # Read for each: what the one before asked for is booked, and asking took time.
+        known = self._memory.known(tuple(self._asked))
+        scopes = look.scopes(tuple(each.policy for each in ready), known.nodes)
+        name = one.policy.name
+        try:
+            await self._look(one, scopes[name], known)
+        except errors.ApiError as error:
+            _log.warning("rescue: looked in vain, again in a moment", policy=name,
+                         why=error.message)  # fmt: skip
+        except Exception:
+            _log.exception("rescue: a look broke", policy=name)
 
     async def _look(self, one: Ready, scope: look.Scope, known: Known) -> None:
         policy, now = one.policy, self._clock.now()
@@ -199,6 +221,7 @@ class Rescuer:
         """Create the Migration; returns `namespace/name`, empty if the API server refused."""
         body = wanted.migration(policy, command, pod, known.migrations)
         namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
+        uid = str(pod["metadata"]["uid"])
         try:
             await self._client.create(paths.migrations(namespace), body)
         except errors.AlreadyExists:
@@ -207,55 +230,78 @@ class Rescuer:
             self._metrics.refused.labels(error.reason).inc()
             _log.warning("rescue: the API server took no Migration", pod=command.pod,
                          why=error.message)  # fmt: skip
+            if error.outcome_unknown:
+                # It may exist: it is booked, and its pod is left alone, until that is known.
+                self._unsure.add((namespace, name))
+                at = self._clock.monotonic()
+                self._asked.append(Asked(namespace, name, uid, command, at))
             return ""
         at = self._clock.monotonic()
-        uid = str(pod["metadata"]["uid"])
         self._asked.append(Asked(namespace, name, uid, command, at))
         self._metrics.report_to_migration.observe(self._memory.report_age(command.source, at))
         _log.info("rescue: asked for a move", migration=f"{namespace}/{name}",
                   policy=policy.name, why=command.why)  # fmt: skip
         return f"{namespace}/{name}"
 
+    async def _settle(self) -> None:
+        """Read what was asked for without an answer: it is there, or it was never made."""
+        for one in tuple(self._asked):
+            if (one.namespace, one.name) not in self._unsure:
+                continue
+            try:
+                await self._client.get(paths.migrations(one.namespace, one.name))
+            except errors.NotFound:
+                self._asked.remove(one)
+            except errors.ApiError as error:
+                _log.warning("rescue: not known whether a Migration was made", name=one.name,
+                             namespace=one.namespace, why=error.message)  # fmt: skip
+                continue
+            self._unsure.discard((one.namespace, one.name))
+
     async def _evict(self, pod: Object, policy: RescuePolicy) -> None:
         """Restart a pod elsewhere, which loses its memory: the policy allows it."""
         metadata = pod["metadata"]
         path = paths.pods(str(metadata["namespace"]), str(metadata["name"]), "eviction")
         note = f"RescuePolicy {policy.name} allows a cold restart where no move helps any more"
+        reason = "ColdRestarted"
         try:
             await self._client.create(path, wanted.eviction(pod))
         except errors.ApiError as error:
+            reason = "ColdRestartRefused"
             note = f"{note}; the API server did not allow it: {error.message}"
             self._metrics.refused.labels(error.reason).inc()
-        await self._events.event(
-            pod, type_="Warning", reason="ColdRestarted", note=note, action="Evict"
-        )
+        await self._events.event(pod, type_="Warning", reason=reason, note=note, action="Evict")
 
     async def _take_back(self, policy: RescuePolicy, rules: Policy, known: Known) -> dict[str, str]:
         """Cancel this policy's moves that are not needed any more and froze nothing yet."""
         gone: dict[str, str] = {}
-        active = set()
+        before, looks_of = self._unneeded.get(policy.name, {}), {}
         for one in known.migrations:
             status = one.status
             if one.rescue_policy != wanted.label(policy.name) or one.spec.cancel:
                 continue
-            if status.phase in TERMINAL_VALUES or status.freeze_epoch > 0 or not status.source:
+            node = _source_node(one)
+            if status.phase in TERMINAL_VALUES or status.freeze_epoch > 0 or not node:
                 continue
-            active.add(one.uid)
-            node = status.source.node
             without = self._ledger(known, without=one.uid)
             need = needed.still_needed(node, rules, known, without, self._book)
-            looks = self._unneeded.get(one.uid, 0) + 1 if need.needed is False else 0
-            self._unneeded[one.uid] = looks
-            if looks >= UNNEEDED_LOOKS and self._is_leader():
-                await self._cancel(one, need.why)
+            looks = before.get(one.uid, 0) + 1 if need.needed is False else 0
+            looks_of[one.uid] = looks
+            if looks >= UNNEEDED_LOOKS and self._is_leader() and await self._cancel(one, need.why):
                 gone[node] = need.why
-        for uid in self._unneeded.keys() - active:
-            del self._unneeded[uid]
+        self._unneeded[policy.name] = looks_of
         return gone
 
-    async def _cancel(self, migration: Migration, why: str) -> None:
+    async def _cancel(self, migration: Migration, why: str) -> bool:
+        """Ask for the end of a move, unless it went on since it was read: it may be frozen now."""
         path = paths.migrations(migration.namespace, migration.name)
-        await self._client.merge_patch(path, {"spec": {"cancel": True}})
+        read = {"resourceVersion": migration.resource_version}
+        try:
+            await self._client.merge_patch(path, {"metadata": read, "spec": {"cancel": True}})
+        except errors.ApiError as error:
+            _log.info("rescue: not taken back", migration=f"{migration.namespace}/{migration.name}",
+                      why=error.message)  # fmt: skip
+            return False
         regarding = {
             "apiVersion": f"{names.GROUP}/{names.VERSION}", "kind": "Migration",
             "namespace": migration.namespace, "name": migration.name, "uid": migration.uid,
@@ -263,6 +309,7 @@ class Rescuer:
         await self._events.event(
             regarding, type_="Normal", reason=Reason.PRESSURE_GONE.value, note=why, action="Cancel"
         )
+        return True
 
     async def _tell(self, policy: RescuePolicy, seen: look.Look) -> None:
         """Events about the policy; the same one is written once in a while only."""
@@ -283,16 +330,25 @@ class Rescuer:
             )
 
     async def _write_status(self, policy: RescuePolicy, status: RescuePolicyStatus) -> None:
+        if not self._is_leader():
+            return
         body = {"status": serde.to_dict(status)}
         self._statuses[policy.name] = (policy.uid, status)
         try:
             await self._client.merge_patch(paths.rescue_policies(policy.name, "status"), body)
         except errors.ApiError as error:
             _log.warning("rescue: status not written", policy=policy.name, why=error.message)
+            # What was counted stays counted; without a time it is news again at the next look.
+            self._statuses[policy.name] = (policy.uid, replace(status, evaluated_at=""))
 
     def _ledger(self, known: Known, without: str = "") -> Ledger:
         return ledger(
-            known.migrations, known.asked, now=known.now, wall=known.wall, without=without
+            known.migrations,
+            known.asked,
+            now=known.now,
+            wall=known.wall,
+            without=without,
+            place=known.place,
         )
 
     def _ready_by_label(self, name: str) -> Ready | None:
@@ -304,11 +360,30 @@ class Rescuer:
                     return None
         return None
 
+    def _forget_policies(self, present: set[str]) -> None:
+        """Nothing of a policy that is gone is kept or shown."""
+        kept: tuple[dict[str, Any], ...]
+        kept = (self._insight, self._statuses, self._looked, self._unneeded)
+        for of_policies in kept:
+            for name in of_policies.keys() - present:
+                del of_policies[name]
+        self._metrics.keep(present)
+
     def _forget(self, known: Known) -> None:
-        names_there = {(one.namespace, one.name) for one in known.migrations}
+        there = {(one.namespace, one.name) for one in known.migrations}
+        self._unsure -= there
         self._asked = [
             one
             for one in self._asked
-            if (one.namespace, one.name) not in names_there and known.now - one.at < ASKED_SECONDS
+            if (one.namespace, one.name) not in there
+            and (known.now - one.at < ASKED_SECONDS or (one.namespace, one.name) in self._unsure)
         ]
         self._book.keep(str(pod["metadata"]["uid"]) for pods in known.pods.values() for pod in pods)
+
+
+def _source_node(migration: Migration) -> str:
+    """The node that a move relieves, as soon as it is known."""
+    status = migration.status
+    if status.source is not None:
+        return status.source.node
+    return status.queued.source_node if status.queued is not None else ""

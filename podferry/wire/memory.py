@@ -11,7 +11,6 @@ Times are ages [s] by the agent's monotonic clock, so that a wall clock that jum
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,7 @@ MAX_PODS = 1000
 MAX_SAMPLES = 3600
 MAX_BYTES = 1 << 50
 """No node has a PiB of memory: more is nonsense."""
+MAX_SEQ = 1 << 63
 Samples = tuple[tuple[float, float], ...]
 """(age [s], bytes), the oldest first: ages fall."""
 
@@ -155,8 +155,8 @@ class Report:
         if not isinstance(raw, dict):
             raise BadReport(f"a report is an object, this is {type(raw).__name__}")
         seq, pods = raw.get("seq"), raw.get("pods")
-        if not isinstance(seq, int) or isinstance(seq, bool) or seq < 0:
-            raise BadReport(f"seq is {seq!r}, not a whole number from 0")
+        if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < MAX_SEQ:
+            raise BadReport(f"seq is {_shown(seq)}, not a whole number from 0")
         if not isinstance(pods, list) or len(pods) > MAX_PODS:
             raise BadReport(f"pods is not a list of at most {MAX_PODS}")
         soft = raw.get("evictionSoft")
@@ -208,10 +208,11 @@ def _pod(raw: Any) -> PodMemory:
 
 
 def _text(raw: dict[str, Any], name: str) -> str:
+    """A text that can be shown on a terminal: what moves a cursor there is a space here."""
     value = raw.get(name)
     if not isinstance(value, str) or len(value) > 1000:
-        raise BadReport(f"{name} is {str(value)[:50]!r}, not a short text")
-    return value
+        raise BadReport(f"{name} is {_shown(value)}, not a short text")
+    return "".join(letter if letter.isprintable() else " " for letter in value)
 
 
 def _number(raw: dict[str, Any], name: str, least: float, most: float) -> float:
@@ -219,11 +220,22 @@ def _number(raw: dict[str, Any], name: str, least: float, most: float) -> float:
 
 
 def _checked(value: Any, name: str, least: float, most: float) -> float:
-    """NaN and infinities are numbers to JSON parsers, not to us."""
+    """NaN and infinities are numbers to JSON parsers, not to us; no comparison of NaN is true."""
     known = isinstance(value, int | float) and not isinstance(value, bool)
-    if not known or not math.isfinite(value) or not least <= value <= most:
-        raise BadReport(f"{name} is {str(value)[:50]!r}, not a number from {least:g} to {most:g}")
+    if not known or not least <= value <= most:
+        raise BadReport(f"{name} is {_shown(value)}, not a number from {least:g} to {most:g}")
     return float(value)
+
+
+def _shown(value: Any) -> str:
+    """A foreign value for a message; not every one has a text (a number of 5000 digits)."""
+    if isinstance(value, str):
+        return repr(value[:50])
+    if value is None or isinstance(value, bool | float):
+        return repr(value)
+    if isinstance(value, int):
+        return str(value) if abs(value) < MAX_SEQ else "a number beyond 63 bits"
+    return f"a {type(value).__name__}"
 
 
 def _pressure(raw: dict[str, Any]) -> tuple[float, float] | None:

@@ -26,6 +26,7 @@ from podferry.api.migration import Decision
 from podferry.controller.core import strays
 from podferry.controller.webhooks import mutate
 from podferry.runtime_wrapper import page_receiver
+from podferry.wire.memory import BadReport, Report
 from podferry.wire.stages import Observed, Order, Role, SourceStage, TargetStage, Verdict
 
 NAMES = ["a", "b", "a/b", "a/b/c", "./a", "a/.", "../x", "/abs", "a/../../x", ".", "", "link"]
@@ -266,7 +267,27 @@ def annotations(rng: random.Random) -> None:
         assert (action.namespace, action.pod, action.uid) == ("n", "p", "u")
 
 
+def memory_report(rng: random.Random) -> None:
+    """What is taken is finite, and the same once more."""
+    pod = {"uid": "u", "workingSet": 1, "rss": 1, "slope": 0, "age": 1, "samples": [[1, 2]]}
+    raw: dict[str, Any] = {
+        **dict.fromkeys(("node", "bootID", "evictionSource", "why"), "x"),
+        **dict.fromkeys(("seq", "started", "age", "interval", "capacity"), 1),
+        **dict.fromkeys(("available", "eviction", "slope"), 1.5),
+        "samples": [[2, 1], [1, 2]],
+        "pods": [pod],
+    }
+    for _ in range(rng.randrange(4)):
+        part = rng.choice([raw, pod])
+        part[rng.choice(list(part))] = value(rng)
+    with contextlib.suppress(BadReport):
+        found = Report.from_dict(rng.choice([raw, value(rng)]))
+        assert all(abs(size) <= 2**50 for _, size in found.samples)
+        assert Report.from_dict(json.loads(json.dumps(found.to_dict()))).seq == found.seq
+
+
 TARGETS: dict[str, Callable[[random.Random], None]] = {
+    "memory report": memory_report,
     "archive.unpack": unpack,
     "archive.unpack_flat": unpack_flat,
     "uploads": upload,

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import is_
 from typing import Any
 
 from podferry.api.migration import Migration
 from podferry.controller.core.requests import limit_bytes, requested_bytes
 from podferry.controller.core.rescue.history import NodeHistory
-from podferry.controller.core.rescue.moves import Asked, Ledger
+from podferry.controller.core.rescue.moves import Asked, Ledger, Place
 from podferry.controller.core.rescue.reports import Believed
+from podferry.controller.core.status import parse
 from podferry.controller.core.view import NodeView
 from podferry.policies.vocabulary import MoveCost, Node, Pod, Pressure, Series, Snapshot
 from podferry.strategies.container import pod_checks
@@ -25,6 +26,9 @@ from podferry.strategies.container.finding import RawPod
 OTHERS = "pods that did not opt in"
 """Key of what stands for all of them on a node: their memory counts, nobody moves them."""
 POD_SLOTS = 110
+NOT_MEASURED = "its agent has not told its memory yet"
+ENDS_LATE = timedelta(seconds=30)
+"""A pod that is still there so long after its grace period may stay: its memory counts again."""
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -37,6 +41,8 @@ class Traits:
     limit: float | None
     priority: int
     blocked: str
+    gone_at: datetime | None = None
+    """It is being deleted, and by then its grace period is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,19 @@ class Known:
     """What moving a pod of that size is expected to take."""
     reluctant: Callable[[RawPod], str] = field(default=lambda _pod: "")
     """Why a pod is to be left alone if another one will do; empty: no reason."""
+
+    def place(self, key: str) -> Place | None:
+        """Return where a pod is, by `namespace/name`; None: it is not known."""
+        for node, pods in self.pods.items():
+            for raw in pods:
+                metadata = raw["metadata"]
+                if key != f"{metadata.get('namespace')}/{metadata['name']}":
+                    continue
+                uid, believed = str(metadata["uid"]), self.believed.get(node)
+                told = believed.report.pods if believed else ()
+                size = next((pod.working_set for pod in told if pod.uid == uid), 0.0)
+                return Place(uid, node, size)
+        return None
 
 
 class Book:
@@ -142,31 +161,36 @@ def _node(view: NodeView, known: Known, ledger: Ledger, book: Book) -> Node:
         capacity = float(view.allocatable_bytes or 1)
         return Node(view.name, capacity, capacity, known=False, schedulable=False)
     report, history = believed.report, known.histories.get(view.name)
+    pods, leaving = _pods(view, believed, known, ledger, book)
     return Node(
         name=view.name,
         capacity=report.capacity,
         used=report.capacity - report.available,
         history=history.node.series() if history else Series(),
-        pods=_pods(view, believed, known, ledger, book),
+        pods=pods,
         eviction=report.eviction,
         allocatable=float(view.allocatable_bytes) or None,
         pod_slots=POD_SLOTS,
         schedulable=view.ready and not view.cordoned,
         known=not told,
         incoming=ledger.incoming.get(view.name, 0.0),
-        outgoing=ledger.outgoing.get(view.name, 0.0),
+        outgoing=ledger.outgoing.get(view.name, 0.0) + leaving,
         pressure=None if report.pressure is None else Pressure(*report.pressure),
     )
 
 
 def _pods(
     view: NodeView, believed: Believed, known: Known, ledger: Ledger, book: Book
-) -> tuple[Pod, ...]:
-    """The opted-in pods of the node, and one that stands for all others."""
+) -> tuple[tuple[Pod, ...], float]:
+    """The opted-in pods of the node, and one that stands for all others; what is being deleted.
+
+    A pod in its grace period still uses its memory and soon will not. Were that not counted, a look
+    in this time would move or evict the next one, and the next.
+    """
     report, history = believed.report, known.histories.get(view.name)
     measured = {pod.uid: pod for pod in report.pods}
     found: list[Pod] = []
-    requested = 0.0
+    requested = leaving = 0.0
     for raw in known.pods.get(view.name, ()):
         if (raw.get("status") or {}).get("phase") in _ENDED:
             continue
@@ -177,6 +201,9 @@ def _pods(
         size = memory.working_set if memory else 0.0
         track = history.pods.get(uid) if history else None
         requested += traits.request
+        going = traits.gone_at is not None and known.wall <= traits.gone_at + ENDS_LATE
+        if going and uid not in ledger.busy:
+            leaving += size
         found.append(
             Pod(
                 key=traits.key,
@@ -188,13 +215,15 @@ def _pods(
                 started=believed.at - (memory.age if memory else 0.0),
                 cost=known.cost(raw, size) if report.urgent else MoveCost(0.0, 0.0),
                 moves=ledger.moved.get(uid, 0),
-                blocked=traits.blocked or ledger.busy.get(uid, ""),
+                blocked=traits.blocked
+                or ledger.busy.get(uid, "")
+                or ("" if memory else NOT_MEASURED),
             )
         )
     others = sum(pod.working_set for pod in measured.values())
     rest = max(0.0, view.requested_bytes - requested)
     found.append(Pod(OTHERS, others, request=rest, blocked="not opted in"))
-    return tuple(found)
+    return tuple(found), leaving
 
 
 def _traits(pod: RawPod, namespace: Mapping[str, Any] | None) -> Traits:
@@ -204,7 +233,8 @@ def _traits(pod: RawPod, namespace: Mapping[str, Any] | None) -> Traits:
         *pod_checks.check_namespace(None if namespace is None else dict(namespace)),
     ]
     blocked = findings[0].message if findings else ""
-    if metadata.get("deletionTimestamp"):
+    deleted = metadata.get("deletionTimestamp")
+    if deleted:
         blocked = "is being deleted"
     limit = limit_bytes(pod)
     return Traits(
@@ -213,4 +243,5 @@ def _traits(pod: RawPod, namespace: Mapping[str, Any] | None) -> Traits:
         limit=None if limit is None else float(limit),
         priority=int(spec.get("priority") or 0),
         blocked=blocked,
+        gone_at=parse(str(deleted)) if deleted else None,
     )

@@ -281,10 +281,15 @@ def _outcome(
         action = Action.MOVE if act else Action.WOULD_MOVE
         return Outcome(node, action, first.why, first.pod, first.target, too_late=late)
     refused = [each for each in decision.refused if each[0].source == node]
-    if refused and not late:
+    if refused and not (late and restart):
         command, verdict = refused[0]
-        return Outcome(node, Action.WAIT, verdict.why, command.pod, command.target)
-    placement = decision.placements.get(choice.pods[0], Placement("", "not looked at"))
+        target = command.target
+        return Outcome(node, Action.WAIT, verdict.why, command.pod, target, too_late=late)
+    placement = decision.placements.get(choice.pods[0])
+    if placement is None:
+        # Only a limit on the moves of one look keeps a rule from being asked.
+        why = "this look has asked for as many moves as movesAtOnce allows"
+        return Outcome(node, Action.WAIT, why, choice.pods[0], too_late=late)
     why = late or placement.why
     if restart:
         action = Action.COLD_RESTART if act else Action.WOULD_COLD_RESTART

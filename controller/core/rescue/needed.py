@@ -25,12 +25,12 @@ def still_needed(source: str, rules: Policy, known: Known, without: Ledger, book
         without: the moves, without the one that is asked about: what it frees must not count.
         book: what is known of each pod.
     """
-    doubt = known.doubts.get(source) or ("" if source in known.believed else "it told nothing")
-    if doubt:
-        return Need(None, f"node {source} is unknown now: {doubt}")
     view = known.nodes.get(source)
     if view is None:
         return Need(False, f"node {source} is gone")
+    doubt = known.doubts.get(source) or ("" if source in known.believed else "it told nothing")
+    if doubt:
+        return Need(None, f"node {source} is unknown now: {doubt}")
     seen = snapshot(replace(known, nodes={source: view}), without, book)
     node = seen.node(source)
     overload = rules.detector.detect(node, seen)

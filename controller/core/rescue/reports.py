@@ -87,6 +87,9 @@ def judge(
     at = received - report.age
     if before is None or _began_anew(before.report, report):
         return Believed(report, at, at)
+    if report.started < before.report.started and received - before.at > SILENT_SECONDS:
+        # Two agents would both go on telling. One whose wall clock was set back began anew.
+        return Believed(report, at, at)
     if report.started < before.report.started or report.seq < before.report.seq:
         return Refused(
             Doubt.BACKWARDS,
@@ -142,6 +145,8 @@ def _nonsense(report: Report, capacity: float | None) -> str:
             f"the agent counts {report.capacity:.0f} bytes of memory, kubelet {capacity:.0f};"
             " is it the agent of this node?"
         )
+    if any(not 0 <= value <= 2 * report.capacity for _, value in report.samples):
+        return f"a sample beyond its {report.capacity:.0f} bytes of memory"
     pods = sum(pod.working_set for pod in report.pods)
     if pods > PODS_OVER_NODE * report.capacity:
         return f"its pods use {pods:.0f} bytes of {report.capacity:.0f}"

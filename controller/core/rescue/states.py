@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import isfinite
 
 from podferry.api.crd_rescue import NODES_SHOWN
 from podferry.api.migration import ConditionStatus
@@ -28,6 +29,7 @@ from podferry.policies.words import gib
 
 DECISION_SHOWN_SECONDS = 3600.0
 MESSAGE_LIMIT = 1024
+MOST_BYTES = 2**60
 WRITE_SECONDS = 10.0
 """A status whose numbers moved is written again after this while a node is not fine [s]."""
 QUIET_SECONDS = 60.0
@@ -53,7 +55,12 @@ class Done:
 
 def invalid(policy: RescuePolicy, reason: str, message: str, now: datetime) -> RescuePolicyStatus:
     """Return the status of a policy that cannot act as it is written."""
-    status = replace(policy.status, observed_generation=policy.generation, nodes=())
+    status = replace(
+        policy.status,
+        observed_generation=policy.generation,
+        evaluated_at=stamp(now),
+        nodes=(),
+    )
     return _with(status, "Valid", False, reason, message, now)
 
 
@@ -156,9 +163,9 @@ def _node(
         why=why[:MESSAGE_LIMIT],
         available_bytes=int(node.free),
         eviction_bytes=int(node.eviction),
-        slope_bytes_per_second=int(foreseen.slope),
-        exhausted_in_seconds=None if left is None else round(left, 1),
-        need_bytes=int(overload.need) if overload else 0,
+        slope_bytes_per_second=_whole(foreseen.slope),
+        exhausted_in_seconds=None if left is None or not isfinite(left) else round(left, 1),
+        need_bytes=_whole(overload.need) if overload else 0,
     )
 
 
@@ -184,7 +191,7 @@ def _decision(
         pod=outcome.pod,
         target=outcome.target,
         migration=done.migrations.get(outcome.pod, ""),
-        shortfall_bytes=int(outcome.shortfall),
+        shortfall_bytes=_whole(outcome.shortfall),
     )
     if last is not None and _of(last) == _of(fresh):
         return replace(fresh, at=last.at)
@@ -210,9 +217,11 @@ def _conditions(
         message = "its nodeSelector selects no node of this cluster; see kubectl get nodes -L ..."
         status = _with(status, "Valid", False, "NoNodeSelected", message, now)
     first = next(iter(sorted(unknown.items())), None)
-    message = f"{len(unknown)} unknown, nothing is decided about them; first: {first}"
-    if first is None:
-        message = "every agent tells its node's memory"
+    message = "every agent tells its node's memory"
+    if first is not None:
+        message = (
+            f"{len(unknown)} unknown, nothing is decided about them; first {first[0]}: {first[1]}"
+        )
     status = _with(status, "NodesKnown", first is None, "AgentSilent" if first else "Known",
                    message, now)  # fmt: skip
     told = list(outcomes)
@@ -236,6 +245,11 @@ def _with(
     fresh = ConditionStatus(kind, told, reason, message[:MESSAGE_LIMIT], at, generation)
     others = tuple(one for one in status.conditions if one.type != kind)
     return replace(status, conditions=(*others, fresh))
+
+
+def _whole(value: float) -> int:
+    """As an int64 field takes it: samples of a hostile agent give any slope."""
+    return int(max(-MOST_BYTES, min(MOST_BYTES, value))) if value == value else 0
 
 
 def _urgency(node: RescueNode) -> tuple[int, float, str]:

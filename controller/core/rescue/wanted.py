@@ -26,8 +26,8 @@ def migration(
 ) -> dict[str, Any]:
     """Return the Migration that moves a pod.
 
-    Its name comes from the pod's uid and the count of Migrations that named the pod before, so
-    that two looks, or two leaders, at the same state ask for one object.
+    Its name comes from the pod's uid and the highest number of the tries before, so that two
+    looks, or two leaders, at the same state ask for one object. Earlier tries may be deleted.
     """
     metadata = pod["metadata"]
     namespace, uid = str(metadata["namespace"]), str(metadata["uid"])
@@ -78,9 +78,9 @@ def label(policy: str) -> str:
 
 def _name(pod: str, uid: str, namespace: str, earlier: Iterable[Migration]) -> str:
     base = f"rescue-{pod[:_POD_NAME].rstrip('.-')}-{uid[:8]}"
-    tries = sum(
-        1
-        for one in earlier
-        if one.namespace == namespace and (one.name == base or one.name.startswith(f"{base}-"))
-    )
-    return base if tries == 0 else f"{base}-{tries + 1}"
+    last = 0
+    for one in earlier:
+        if one.namespace == namespace and (one.name == base or one.name.startswith(f"{base}-")):
+            number = one.name[len(base) + 1 :]
+            last = max(last, int(number) if number.isdecimal() else 1)
+    return base if last == 0 else f"{base}-{last + 1}"
