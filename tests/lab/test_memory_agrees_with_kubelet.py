@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,10 @@ link.request("GET", path)
 answer = link.getresponse()
 print(json.dumps({"status": answer.status, "body": json.loads(answer.read())}))
 """
+
+_METRICS = (
+    "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9551/metrics').read().decode())"
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,26 @@ def test_available_memory_is_the_one_by_which_kubelet_evicts(ferry: Cluster) -> 
     while not found or found[-1] > 2 * MIB:
         assert len(found) < 5, [f"{each / MIB:.2f} MiB" for each in found]
         found.append(difference(ferry))
+
+
+def of_pods(cluster: Cluster) -> tuple[float, float]:
+    """What pods have left of their limit: kubelet's, and the agent's as if it were the node's."""
+    containers = kubelet(cluster, "stats/summary")["node"]["systemContainers"]
+    memory = next(each["memory"] for each in containers if each["name"] == "pods")
+    text = cluster.exec(NODE, ["python3", "-I", "-c", _METRICS])
+    found = re.search(r"^podferry_agent_memory_allocatable_available_bytes (\S+)$", text, re.M)
+    assert found is not None
+    return float(memory["availableBytes"]), float(found[1])
+
+
+def test_what_pods_have_left_of_their_limit_is_kubelets_second_signal(ferry: Cluster) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        theirs, ours = of_pods(ferry)
+        if abs(theirs - ours) < 4 * MIB:
+            return
+        assert time.monotonic() < deadline, (theirs, ours)
+        time.sleep(2)
 
 
 def test_the_threshold_is_the_one_that_kubelet_runs_with(ferry: Cluster) -> None:
