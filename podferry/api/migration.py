@@ -239,4 +239,4 @@ class Migration:
     rescue_policy: str = ""
     """Label: the RescuePolicy that asked for it; empty: a person did, or a drain."""
     requested_by: str = ""
-    """Label: `eviction` or `drain`; empty: a person asked for it, or a rescue."""
+    """Label: the tool that asked for it (`eviction`, `drain`, `rescue`); empty: a person did."""

@@ -24,7 +24,7 @@ PREFER_NO_EVICTION = "descheduler.alpha.kubernetes.io/prefer-no-eviction"
 """Annotation of a pod, the descheduler's; its presence counts, whatever the value, as there."""
 
 LABEL_REQUESTED_BY = "podferry.dev/requested-by"
-"""On a Migration that a tool asked for: `eviction` or `drain`. It keeps disruption budgets."""
+"""On a Migration that a tool asked for: `eviction`, `drain` or `rescue`. It keeps budgets."""
 ANNOTATION_ASKED_BY = "podferry.dev/asked-by"
 """On a Migration made in place of an eviction: the user who asked for the eviction."""
 
