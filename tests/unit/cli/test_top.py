@@ -69,6 +69,23 @@ def test_pods_of_one_node(cluster: Cluster) -> None:
     assert cluster.server.requests[-1].query["node"] == "node-b"
 
 
+def test_the_pod_that_grows_fastest_is_on_top_then_the_largest(cluster: Cluster) -> None:
+    told = [
+        pod("shop/small", "node-a", workingSetBytes=1.0),
+        pod("shop/large", "node-a"),
+        pod("shop/slow", "node-a", slopeBytesPerSecond=5000),
+        pod("shop/fast", "node-a", slopeBytesPerSecond=9000),
+    ]
+    leader.tell(cluster, {**insight(), "pods": told})
+    lines = call(cluster, "pods").stdout.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == [
+        "shop/fast",
+        "shop/slow",
+        "shop/large",
+        "shop/small",
+    ]
+
+
 def test_json_is_what_the_leader_told(cluster: Cluster) -> None:
     leader.tell(cluster, insight())
     assert json.loads(call(cluster, "-o", "json").stdout) == insight()
