@@ -104,15 +104,15 @@ class CertificateFiles:
                 configuration=self._configuration,
             )
             return False
-        await self._publish_evictions(ca)
+        await self._publish_validating(self._configuration, ca)
+        await self._publish_validating(self._evictions, ca, call=self.eviction_call)
         return True
 
-    async def _publish_evictions(self, ca: bytes) -> None:
-        """The same for evictions; a platform that has taken that away wants none of it."""
-        call = self.eviction_call
+    async def _publish_validating(self, configuration: str, ca: bytes, call: str = "") -> None:
+        """The same for RescuePolicies and evictions; who has taken one away wants none of it."""
         with suppress(errors.NotFound):
-            if await self._keeper.publish(self._evictions, ca, kind="validating", call=call):
-                _log.info("authority published", configuration=self._evictions)
+            if await self._keeper.publish(configuration, ca, kind="validating", call=call):
+                _log.info("authority published", configuration=configuration, kind="validating")
 
     def _write_all(self, controller: pki.Bundle, webhook: pki.Bundle) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -44,6 +44,7 @@ from podferry.controller.runtime.view_builder import ViewBuilder
 from podferry.controller.runtime.viewers import Viewers
 from podferry.controller.webhooks.evictions import EvictionWebhook
 from podferry.controller.webhooks.handler import PodWebhook
+from podferry.controller.webhooks.rescue_policies import RescuePolicyWebhook
 from podferry.kube.admission import AdmissionServer
 from podferry.kube.client import ApiClient
 from podferry.kube.events import EventRecorder
@@ -246,6 +247,8 @@ def _webhook(
     )
     server.register("/mutate-pods", handler.mutate_pod)
     server.register("/guard-pods", handler.guard_pod)
+    policies = RescuePolicyWebhook(client, count=who["count"])
+    server.register("/validate-rescuepolicies", policies.validate)
     server.register(files.eviction_call, EvictionWebhook(client, **who).evict)
     return server
 

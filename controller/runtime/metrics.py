@@ -103,7 +103,7 @@ class Metrics:
         )
         self.admissions = Counter(
             "podferry_admission_total",
-            "Pods, and evictions of opted-in pods, seen by the webhook, by verdict.",
+            "Pods, evictions of opted-in pods and RescuePolicies seen by the webhook, by verdict.",
             ("verdict",),
             registry=self.registry,
         )

@@ -153,6 +153,10 @@ class RescueMemory:
         """Where expected times come from, in words."""
         return self._costs.source() if self._costs else ""
 
+    def model_moves(self) -> tuple[int, float | None]:
+        """Measured moves behind the model, and the age of the newest at the last look [s]."""
+        return self._costs.moves() if self._costs else (0, None)
+
     def known(self, asked: tuple[Asked, ...]) -> Known:
         """All that a look may use, at this moment."""
         now, wall = self._clock.monotonic(), self._clock.now()

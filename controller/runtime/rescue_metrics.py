@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -53,6 +53,26 @@ class RescueMetrics:
             buckets=DELAY_BUCKETS,
             registry=registry,
         )
+        self.model_moves = Gauge(
+            "podferry_rescue_model_moves",
+            "Measured moves that the model of freeze times rests on.",
+            registry=registry,
+        )
+        self.model_age = Gauge(
+            "podferry_rescue_model_age_seconds",
+            "Since the newest of them ended; NaN: none was measured.",
+            registry=registry,
+        )
+
+    def watch_model(self, model: Callable[[], tuple[int, float | None]]) -> None:
+        """Ask for the moves behind the model and the age of the newest when metrics are read."""
+
+        def age() -> float:
+            seconds = model()[1]
+            return float("nan") if seconds is None else seconds
+
+        self.model_moves.set_function(lambda: model()[0])
+        self.model_age.set_function(age)
 
         self._shown: set[str] = set()
 

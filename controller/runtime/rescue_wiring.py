@@ -108,4 +108,5 @@ def rescue(
 
     builder.ask_need(rescuer.needed)
     builder.remember(moves.kept)
+    counters.watch_model(memory.model_moves)
     return Rescue(policies, namespaces, moves, watch, rescuer, loop)

@@ -48,7 +48,7 @@ def mapping(spec: RescuePolicySpec) -> dict[str, Any]:
             },
         }
     ]
-    if budgets.cool_down_seconds > 0:
+    if budgets.cool_down_seconds != 0:
         cap = max(budgets.cool_down_seconds, LONGEST_COOL_DOWN_SECONDS)
         args = {"base": budgets.cool_down_seconds, "cap": cap}
         gates.append({"name": "cool-down", "args": args})

@@ -69,6 +69,33 @@ def test_the_webhook_of_evictions_fails_open_and_leaves_the_systems_own_namespac
     assert names.SYSTEM_NAMESPACE in apart["kubernetes.io/metadata.name"]
 
 
+def test_the_webhook_of_rescue_policies_fails_closed_and_sees_nothing_else() -> None:
+    (hook,) = one("ValidatingWebhookConfiguration", "podferry")["webhooks"]
+    assert hook["failurePolicy"] == "Fail"
+    assert hook["timeoutSeconds"] <= 5
+    assert hook["sideEffects"] == "None"
+    (rule,) = hook["rules"]
+    # Not the status, which the controller writes, and no deletion.
+    assert (rule["apiGroups"], rule["resources"]) == (["podferry.dev"], ["rescuepolicies"])
+    assert rule["operations"] == ["CREATE", "UPDATE"]
+    assert "caBundle" not in hook["clientConfig"]
+    writable = [rule for rule in rules() if "validatingwebhookconfigurations" in rule["resources"]]
+    assert [rule["resourceNames"] for rule in writable] == [["podferry", "podferry-evictions"]]
+
+
+def test_no_role_of_a_namespace_writes_rescue_policies() -> None:
+    writing = {"create", "update", "patch", "delete", "deletecollection"}
+    for item in documents():
+        for rule in item.get("rules", []) if item["kind"] == "ClusterRole" else []:
+            if "rescuepolicies" in rule["resources"] and writing & set(rule["verbs"]):
+                assert "labels" not in item["metadata"]
+                assert item["metadata"]["name"] == "podferry-rescue-edit"
+    view = one("ClusterRole", "podferry-rescue-view")
+    assert view["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
+    bound = [item["roleRef"]["name"] for item in documents() if "roleRef" in item]
+    assert not [name for name in bound if name.startswith("podferry-rescue")]
+
+
 def policies() -> list[Object]:
     return [item for item in documents() if item["kind"] == "ValidatingAdmissionPolicy"]
 

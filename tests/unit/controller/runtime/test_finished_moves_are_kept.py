@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from podferry.api.clock import FakeClock
 from podferry.api.errors import RetryableError
 from podferry.api.migration import Migration
 from podferry.controller.runtime import move_records
 from podferry.controller.runtime.move_records import KEY, MoveRecords
+from podferry.controller.runtime.rescue_metrics import RescueMetrics
 from podferry.kube.client import ApiClient
 from podferry.strategies.container.moves import record
 from tests.fakes.apiserver import FakeApiServer, Recorded
@@ -188,3 +191,20 @@ def test_more_than_fits_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(move_records, "LIMIT_BYTES", 10)
     moves, bad = move_records.parsed("[" + " " * 20 + "]")
     assert (moves, bad) == ((), ["more than 10 bytes"])
+
+
+def test_how_many_moves_the_model_rests_on_and_their_age_are_metrics() -> None:
+    registry = CollectorRegistry()
+    counters = RescueMetrics(registry)
+    model: list[tuple[int, float | None]] = [(0, None)]
+    counters.watch_model(lambda: model[0])
+
+    def value(name: str) -> float:
+        found = registry.get_sample_value(f"podferry_rescue_model_{name}")
+        assert found is not None
+        return found
+
+    assert value("moves") == 0
+    assert math.isnan(value("age_seconds"))
+    model[0] = (7, 60.0)
+    assert (value("moves"), value("age_seconds")) == (7, 60.0)
