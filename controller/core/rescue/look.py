@@ -16,6 +16,7 @@ from podferry.controller.core.rescue.cluster import Book, Known, snapshot
 from podferry.controller.core.rescue.moves import Ledger
 from podferry.controller.core.view import NodeView
 from podferry.policies.decide import decide
+from podferry.policies.memory import movable
 from podferry.policies.vocabulary import (
     Candidate,
     Choice,
@@ -270,7 +271,10 @@ def _outcome(
     choice = decision.choices.get(node)
     pods = {pod.key: pod for pod in seen.node(node).pods}
     if choice is None or not choice.pods:
-        return Outcome(node, Action.NO_VICTIM, choice.why if choice else "no pod was looked at")
+        why = choice.why if choice else "no pod was looked at"
+        quickest = min(movable(seen.node(node)), key=lambda pod: pod.cost.total, default=None)
+        late = _too_late(overload, quickest) if quickest else ""
+        return Outcome(node, Action.NO_VICTIM, why, too_late=late)
     late = _too_late(overload, pods[choice.pods[0]])
     commands = [command for command in decision.commands if command.source == node]
     if commands and not (late and restart):
@@ -290,11 +294,12 @@ def _outcome(
         # Only a limit on the moves of one look keeps a rule from being asked.
         why = "this look has asked for as many moves as movesAtOnce allows"
         return Outcome(node, Action.WAIT, why, choice.pods[0], too_late=late)
-    why = late or placement.why
+    why = "there would be room" if placement.node else placement.why
     if restart:
         action = Action.COLD_RESTART if act else Action.WOULD_COLD_RESTART
         return Outcome(node, action, why, choice.pods[0], too_late=late)
-    return Outcome(node, Action.NO_ROOM, why, choice.pods[0], shortfall=placement.shortfall)
+    lacks = placement.shortfall
+    return Outcome(node, Action.NO_ROOM, why, choice.pods[0], shortfall=lacks, too_late=late)
 
 
 def _too_late(overload: Overload, pod: Pod) -> str:
