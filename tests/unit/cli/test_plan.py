@@ -141,4 +141,4 @@ def test_without_a_policy_it_says_so_and_what_to_look_at(cluster: Cluster) -> No
     done = call(cluster)
     assert done.exit_code == 0
     assert "podferry: no RescuePolicy in this cluster, so agents are not asked" in done.stderr
-    assert "kubectl explain rescuepolicies.spec" in done.stderr
+    assert "kubectl apply -f cluster-setup/examples/rescuepolicy.yaml" in done.stderr
