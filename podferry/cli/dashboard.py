@@ -118,6 +118,17 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             quantiles("podferry_rescue_report_to_migration_seconds"),
         ),
         Panel(
+            "Moves that the model rests on",
+            "short",
+            (("moves", "max(podferry_rescue_model_moves)"),),
+            "Below 5 of a kind, figures of our own benchmarks stand in.",
+        ),
+        Panel(
+            "Age of the newest of them",
+            "s",
+            (("age", "max(podferry_rescue_model_age_seconds)"),),
+        ),
+        Panel(
             "Refused by the API server",
             "ops",
             (("{{reason}}", f"sum by (reason) (rate(podferry_rescue_refused_total{_RATE}))"),),

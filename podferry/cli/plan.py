@@ -20,7 +20,7 @@ from podferry.kube.client import ApiClient
 Object = dict[str, Any]
 NO_POLICY = (
     "no RescuePolicy in this cluster, so agents are not asked for memory and nothing would be "
-    "done; one with mode DryRun is enough to see: kubectl explain rescuepolicies.spec"
+    "done; one in DryRun is enough: kubectl apply -f cluster-setup/examples/rescuepolicy.yaml"
 )
 
 NO_VALID_POLICY = (

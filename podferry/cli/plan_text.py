@@ -102,7 +102,8 @@ def _decision(
     for each in one["refused"]:
         yield f"  not now     {each['pod']} to {each['target']}: {each['why']}"
     for each in one["commands"]:
-        yield f"  {_command(each, mode)}"
+        why = "" if each["why"] in one["why"] else f": {each['why']}"
+        yield f"  {_command(each, mode)}{why}"
 
 
 def _candidate(each: Object, pod: Object) -> tuple[str, ...]:
@@ -139,9 +140,9 @@ def _placement(placement: Object, nodes: dict[str, Object]) -> Iterator[str]:
 def _command(each: Object, mode: str) -> str:
     move = f"{each['pod']} to {each['target']}"
     if each["migration"]:
-        return f"moves       {move}, Migration {each['migration']}: {each['why']}"
+        return f"moves       {move}, Migration {each['migration']}"
     would = "would move" if mode == "DryRun" else "will move "
-    return f"{would}  {move}: {each['why']}"
+    return f"{would}  {move}"
 
 
 def _score(each: Object) -> str:

@@ -122,7 +122,7 @@ def _decided(name: str, look: Look, migrations: Mapping[str, str]) -> Json:
         "name": name,
         "state": "Overloaded",
         "action": outcome.action.value,
-        "why": f"{overload.why}; {outcome.why}",
+        "why": _joined(overload.why, outcome.why),
         "tooLate": outcome.too_late,
         "needBytes": int(overload.need),
         "exhaustedInSeconds": _round(overload.exhausted_in),
@@ -157,6 +157,11 @@ def _decided(name: str, look: Look, migrations: Mapping[str, str]) -> Json:
             if command.source == name
         ],
     }
+
+
+def _joined(trouble: str, answer: str) -> str:
+    """Both, but once where the answer to the trouble repeats it, as the reason of a move does."""
+    return answer if answer.startswith(trouble) else f"{trouble}; {answer}"
 
 
 def _candidate(each: Candidate) -> Json:
