@@ -84,6 +84,7 @@ class World:
         self.agents: dict[str, Agent] = {}
         self.leads = True
         self.stale = False
+        self.mover_starts_after = 0.0  # so long nobody looks at a new Migration [s]
         self.grace = 0.0  # what kubelet gives a pod to end [s]
         self._fresh = True
         self.frozen: list[str] = []
@@ -256,7 +257,7 @@ class World:
         if one.status.phase in TERMINAL_VALUES:
             return
         now = self.clock.monotonic()
-        age = now - self._done_at.setdefault(key, now)
+        age = now - self._done_at.setdefault(key, now + self.mover_starts_after)
         pod = self.server.object(paths.pods(one.namespace, one.spec.workload_ref.name))
         if one.spec.cancel:
             return self._end(key, status, "RolledBack", "Cancelled")
