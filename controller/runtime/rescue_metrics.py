@@ -63,6 +63,7 @@ class RescueMetrics:
             "Since the newest of them ended; NaN: none was measured.",
             registry=registry,
         )
+        self._shown: set[str] = set()
 
     def watch_model(self, model: Callable[[], tuple[int, float | None]]) -> None:
         """Ask for the moves behind the model and the age of the newest when metrics are read."""
@@ -73,8 +74,6 @@ class RescueMetrics:
 
         self.model_moves.set_function(lambda: model()[0])
         self.model_age.set_function(age)
-
-        self._shown: set[str] = set()
 
     def keep(self, policies: set[str]) -> None:
         """Show no state of nodes of any other policy: it is gone."""
