@@ -63,7 +63,7 @@ class Eviction:
 
 def policy(mode: str) -> Object:
     """The demo's RescuePolicy in `mode`."""
-    spec = {**RULES, "mode": mode, "periodSeconds": 1}
+    spec = {**RULES, "mode": mode, "periodSeconds": 1, "copy": "PostCopy"}
     return {
         "apiVersion": "podferry.dev/v1alpha1",
         "kind": "RescuePolicy",
@@ -97,11 +97,19 @@ def starts(available: float, threshold: float) -> dict[str, float]:
 
 
 def workload(
-    name: str, curve: str, *, node: str = HOME, namespace: str = NAMESPACE
+    name: str, curve: str, *, namespace: str = NAMESPACE, node: str = HOME, request: int = 64
 ) -> list[Object]:
-    """A Service and a Deployment of one pod that follows a curve and prefers node-a."""
+    """A Service and a Deployment of one pod that follows a curve and prefers `node`.
+
+    Args:
+        name: of both.
+        curve: see lab/images/src/curve.h.
+        namespace: of both.
+        node: where the pod starts if there is room.
+        request: memory that it asks for [MiB]; kubelet evicts first what uses most above it.
+    """
     labels = {"app": name}
-    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [HOME]}
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
     prefer = {"weight": 100, "preference": {"matchExpressions": [here]}}
     container = {
         "name": "app",
@@ -109,7 +117,7 @@ def workload(
         "imagePullPolicy": "Never",
         "env": [{"name": "MB", "value": "2"}, {"name": "CURVE", "value": curve}],
         "ports": [{"containerPort": PORT}],
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
+        "resources": {"requests": {"cpu": "50m", "memory": f"{request}Mi"}},
     }
     pod = {
         "metadata": {"labels": {**labels, LABEL_MIGRATABLE: "true"}},

@@ -44,7 +44,9 @@ class World:
     kubectl: Kubectl
 
 
-def start_lab(name: str, progress: Progress) -> World:
+def start_lab(
+    name: str, progress: Progress, *, nodes: int = NODES, node_memory: str = NODE_MEMORY
+) -> World:
     """Bring the lab up, building its parts at first, or take the one that runs."""
 
     def parts() -> lifecycle.Parts:
@@ -54,8 +56,8 @@ def start_lab(name: str, progress: Progress) -> World:
         return made
 
     lab = Lab.named(name)
-    memory = parse_memory(NODE_MEMORY)
-    lifecycle.up(lab, node_count=NODES, node_memory=memory, parts=parts, progress=progress)
+    memory = parse_memory(node_memory)
+    lifecycle.up(lab, node_count=nodes, node_memory=memory, parts=parts, progress=progress)
     return World(lab, Kubectl.of_lab(name))
 
 
