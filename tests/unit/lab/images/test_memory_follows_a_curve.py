@@ -1,4 +1,4 @@
-"""The lab's workload holds memory along a curve of its own running time, and tells how far it is."""
+"""The lab's workload holds memory along a curve of its own running time, and tells how far."""
 
 from __future__ import annotations
 
