@@ -10,7 +10,7 @@ from typing import Any
 from podferry.cli import timeline
 from podferry.cli.records import Failure, Record
 
-WIDTH = 44
+WIDTH = 50
 """Of a column, in characters."""
 
 
@@ -128,15 +128,14 @@ def _podferry(side: Side) -> str:
         if side.decided is None:
             return "DryRun: never wanted to move"
         return f"DryRun: would move at {side.decided:.0f} s"
+    when = "" if side.decided is None else f" at {side.decided:.0f} s"
     told = []
     for move in side.moves:
         status = move.get("status") or {}
-        name = str(move["spec"]["workloadRef"]["name"])
-        measured = status.get("measured") or {}
-        frozen = timeline.seconds(measured.get("freezeSeconds"))
-        told.append(f"{status.get('phase', 'asked')} {name} to {side.away}, frozen {frozen}")
-    if side.decided is not None and told:
-        told[0] = f"at {side.decided:.0f} s: {told[0]}"
+        name, end = str(move["spec"]["workloadRef"]["name"]), status.get("phase", "asked")
+        frozen = timeline.seconds((status.get("measured") or {}).get("freezeSeconds"))
+        done = f"moved {name} to {side.away}{when}, frozen {frozen}"
+        told.append(done if end == "Succeeded" else f"{name}: {end}")
     return "; ".join(told) or "moved nobody"
 
 

@@ -51,7 +51,7 @@ def test_a_rescue_beside_an_eviction_is_what_was_promised() -> None:
     report = demo_verdict.judge(act(), dry())
     text = "\n".join(report.lines)
     assert report.problems == ()
-    assert "at 15 s: Succeeded orders to node-b, frozen 0.7" in text
+    assert "moved orders to node-b at 15 s, frozen 0.7" in text
     assert "DryRun: would move at 15 s" in text
     assert "orders after 50 s" in text
     assert "counts 1 to 900 without a break" in text
