@@ -122,7 +122,7 @@ def _look(world: World, seen: Seen, now: float, say: Say) -> None:
     seen.least = min(seen.least, left)
     pods = demo_scene.listed(world, "pods")
     seen.evictions = tuple(demo_scene.evictions(pods))
-    seen.oom_kills = tuple(demo_scene.oom_kills(pods))
+    seen.oom_kills = tuple(demo_scene.oom_kills(pods).values())
     if seen.evictions and seen.evicted is None:
         seen.evicted = now
         say(f"kubelet evicted {seen.evictions[0].service}: its memory and its count are lost")

@@ -247,14 +247,15 @@ def evictions(pods: Iterable[Object]) -> list[Eviction]:
     return found
 
 
-def oom_kills(pods: Iterable[Object]) -> list[str]:
-    """The pods of which the kernel killed a container for want of memory. Pure."""
-    found = []
+def oom_kills(pods: Iterable[Object]) -> dict[str, str]:
+    """The containers that the kernel killed for want of memory -> name of their pod. Pure."""
+    found = {}
     for pod in pods:
         for status in pod["status"].get("containerStatuses", ()):
-            states = (status.get("state") or {}, status.get("lastState") or {})
-            if any((each.get("terminated") or {}).get("reason") == "OOMKilled" for each in states):
-                found.append(str(pod["metadata"]["name"]))
+            for state in (status.get("state") or {}, status.get("lastState") or {}):
+                ended = state.get("terminated") or {}
+                if ended.get("reason") == "OOMKilled":
+                    found[str(ended.get("containerID", ""))] = str(pod["metadata"]["name"])
     return found
 
 

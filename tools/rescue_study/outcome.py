@@ -53,7 +53,7 @@ class Raw:
     evicted: dict[str, str] = field(default_factory=dict)
     """Uid of each pod that kubelet evicted -> its node."""
     oom_killed: dict[str, str] = field(default_factory=dict)
-    """Uid and restart of each container that the kernel killed -> its node."""
+    """Each container that the kernel killed -> its node."""
     moves: list[Object] = field(default_factory=list)
 
 

@@ -1,6 +1,6 @@
 """Plays one scene on the lab's nodes and returns everything that was seen of it.
 
-Owns the order of a cell: clear, calm kubelets, start the workloads, put the policy, watch, collect.
+Owns the order of a cell: clear, calm, start the workloads, put the policy, watch, collect.
 It counts nothing: `outcome` does.
 """
 
@@ -29,6 +29,9 @@ NAMESPACE = "study"
 POLICY_FILE = Path(__file__).parent / "policy.yaml"
 ASK_SECONDS = 0.5
 LOOK_SECONDS = 2.0
+SETTLE_SECONDS = 16.0
+"""The policy is put so long after all began: its window must not hold the start of the pods, which
+take their first value at once."""
 END_SECONDS = 60.0
 """So long a move that is under way at the end may take."""
 Say = Callable[[str], None]
@@ -93,8 +96,6 @@ def play(world: World, scene: Scene, mode: str, folder: Path, say: Say) -> Raw:
         demo_scene.capacity(world, names[0]),
         demo_scene.threshold(world, names[0]),
     )
-    if mode != "off":
-        demo_scene.apply(world, [policy(mode)])
     _start(world, scene, names)
     programs = Programs(world, folder)
     with ExitStack() as stack:
@@ -144,9 +145,13 @@ def _answer(words: list[str]) -> Answer:
 
 
 def _watch(world: World, scene: Scene, mode: str, raw: Raw, say: Say) -> None:
-    """Look every few seconds until the scene is over and no move is under way."""
+    """Put the policy; look every few seconds until the scene is over and no move is under way."""
+    put = mode == "off"
     while True:
         elapsed = time.time() - raw.began
+        if not put and elapsed >= SETTLE_SECONDS:
+            demo_scene.apply(world, [policy(mode)])
+            put = True
         moving = _look(world, mode, raw, say)
         if elapsed >= scene.seconds and (not moving or elapsed > scene.seconds + END_SECONDS):
             return
@@ -174,10 +179,9 @@ def _losses(pod: Object, raw: Raw, now: float, say: Say) -> None:
     if uid not in raw.evicted and demo_scene.evictions([pod]):
         raw.evicted[uid] = node
         say(f"{now - raw.began:5.0f} s  kubelet of {node} evicted {name}")
-    for status in pod["status"].get("containerStatuses", ()):
-        key = f"{uid}/{status.get('restartCount', 0)}"
-        if key not in raw.oom_killed and demo_scene.oom_kills([pod]):
-            raw.oom_killed[key] = node
+    for container in demo_scene.oom_kills([pod]):
+        if container not in raw.oom_killed:
+            raw.oom_killed[container] = node
             say(f"{now - raw.began:5.0f} s  the kernel of {node} killed {name}")
 
 

@@ -117,6 +117,13 @@ def test_an_eviction_is_known_by_what_kubelet_wrote_and_not_by_the_phase() -> No
     assert [each.pod for each in demo_scene.evictions([pod, other])] == ["orders-1"]
 
 
+def test_a_container_that_the_kernel_killed_counts_once_before_and_after_its_restart() -> None:
+    ended = {"terminated": {"reason": "OOMKilled", "containerID": "c1"}}
+    statuses = [{"state": ended}, {"state": {"running": {}}, "lastState": ended}]
+    pods = [{"metadata": {"name": "w"}, "status": {"containerStatuses": [one]}} for one in statuses]
+    assert demo_scene.oom_kills(pods) == {"c1": "w"}
+
+
 def test_the_growth_between_two_looks_of_kubelet_is_less_than_its_threshold() -> None:
     assert 10 * sum(demo_scene.GROWTH.values()) < 100
 
