@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup parts check check-monitoring test test-unit test-lab test-faults fuzz chaos coverage image generate demo bench bench-simulator study clean
+.PHONY: help setup parts check check-monitoring test test-unit test-lab test-faults fuzz chaos coverage image generate demo rescue-study bench bench-simulator study clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,7 +35,7 @@ test-lab: parts ## the tests on a real cluster made on this machine (root)
 	@$(VENV)/bin/pytest -m lab tests
 
 test-faults: parts ## kill or replace each part of a real cluster in each step of a move, and move the world around it
-	@$(VENV)/bin/pytest -m faults -s tests/lab/faults tests/lab/world tests/lab/test_an_upgrade_interrupts_no_move.py
+	@$(VENV)/bin/pytest -m faults -s tests/lab/faults tests/lab/world tests/lab/rescue tests/lab/test_an_upgrade_interrupts_no_move.py
 
 test: check check-monitoring test-unit test-lab ## all checks and all tests
 
@@ -54,8 +54,11 @@ coverage: setup ## lines and branches of core, agent and wrapper that the tests 
 image: setup ## the container image of controller and agent, without Docker
 	@$(VENV)/bin/podferry image
 
-demo: setup ## move a running service between two real nodes and show what its client saw
-	@$(VENV)/bin/podferry demo
+demo: setup ## a node is rescued before kubelet evicts, beside the same without podferry (DEMO="--scene move": a move)
+	@$(VENV)/bin/podferry demo $(DEMO)
+
+rescue-study: setup ## recorded curves on real kubelets, off, DryRun and Act, some 90 minutes; writes docs/explanation/rescue-study.md (RESCUE=--quick)
+	@$(PY) -m tools.rescue_study $(RESCUE)
 
 bench: setup bench-simulator ## moves beside the same by hand, some 25 minutes; writes docs/reference/benchmarks.md (BENCH=--quick)
 	@$(PY) -m tools.bench $(BENCH)

@@ -1,4 +1,6 @@
-"""`podferry demo`: moves a running service to another node and back, and judges what a client saw.
+"""`podferry demo`: a node is rescued before it is full; or a service is moved there and back.
+
+The rescue is `demo_rescue`. The other scene is here: one move and one back, and what a client saw.
 
 Owns the promises and their proof: every number exactly once and in order, one process throughout,
 memory unchanged, a freeze that was predicted and measured. Anything else is exit code 1.
@@ -17,7 +19,8 @@ from typing import Any
 import click
 
 from podferry.api.migration import WorkloadKind, WorkloadRef
-from podferry.cli import demo_world, exits, records, timeline
+from podferry.cli import demo_rescue, demo_scene, demo_world, exits, records, timeline
+from podferry.cli.demo_verdict import Report
 from podferry.cli.demo_world import NAMESPACE, SERVICE, DemoError, World
 from podferry.cli.follow import phase_of
 from podferry.cli.install import InstallError
@@ -39,28 +42,24 @@ class Move:
     began: float
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What the demo found: lines for a person and what does not hold."""
-
-    lines: tuple[str, ...]
-    problems: tuple[str, ...]
-
-
 @click.command()
 @click.option("--name", default="demo", show_default=True, help="Which lab.")
+@click.option("--scene", type=click.Choice(["rescue", "move"]), default="rescue",
+              show_default=True, help="What is shown.")  # fmt: skip
 @click.option("--mb", type=click.IntRange(2, 2048), default=256, show_default=True,
-              help="Memory of the service in MiB.")  # fmt: skip
+              help="move: memory of the service in MiB.")  # fmt: skip
 @click.option("--rate", type=click.IntRange(0, 1000), default=5, show_default=True,
-              help="MB/s of it that are written all the time.")  # fmt: skip
+              help="move: MB/s of it that are written all the time.")  # fmt: skip
 @click.option("--copy", default="Auto", show_default=True,
               type=click.Choice(["Auto", "StopAndCopy", "PostCopy"]),
-              help="When the memory travels.")  # fmt: skip
+              help="move: when the memory travels.")  # fmt: skip
 @click.pass_context
-def demo(ctx: click.Context, /, name: str, mb: int, rate: int, copy: str) -> None:
-    """Move a running service to another node and back, and show what its client saw.
+def demo(ctx: click.Context, /, name: str, scene: str, mb: int, rate: int, copy: str) -> None:
+    """Rescue a node that runs out of memory, beside the same without podferry.
 
-    Needs root on Debian. Starts a lab of two real nodes, or takes the one that runs.
+    Two services grow on one node. With podferry the right one is moved in time; without it kubelet
+    evicts one. `--scene move` moves a service to another node and back instead. Both show what the
+    clients saw. Needs root on Debian. Starts a lab of two real nodes, or takes the one that runs.
     """
     began = time.monotonic()
 
@@ -68,14 +67,17 @@ def demo(ctx: click.Context, /, name: str, mb: int, rate: int, copy: str) -> Non
         click.echo(f"[{time.monotonic() - began:5.1f} s] {text}", err=True)
 
     try:
-        report = _run(name, mb=mb, rate=rate, copy=copy, say=say)
+        if scene == "rescue":
+            report = demo_rescue.run(name, say)
+        else:
+            report = _run(name, mb=mb, rate=rate, copy=copy, say=say)
     except (DemoError, InstallError, LabError, PartsError) as error:
         click.echo(f"podferry demo: {error}", err=True)
         click.echo(f"look around: {lab_command(name, 'status')}", err=True)
         ctx.exit(exits.ENDED_OTHERWISE)
     click.echo("\n".join(report.lines))
     say("demo ended")
-    click.echo("\n" + how_to_go_on(name))
+    click.echo("\n" + how_to_go_on(name, scene))
     if report.problems:
         click.echo("\nFAILED: " + "; ".join(report.problems), err=True)
         ctx.exit(exits.ENDED_OTHERWISE)
@@ -210,17 +212,23 @@ def lab_command(name: str, rest: str) -> str:
     return f".venv/bin/podferry lab {verb} --name {name}" + (f" {args}" if args else "")
 
 
-def how_to_go_on(name: str) -> str:
+def how_to_go_on(name: str, scene: str) -> str:
     """How to look around and how to stop."""
     kubeconfig = f"$({lab_command(name, 'kubeconfig')})"
+    if scene == "rescue":
+        more = ["  .venv/bin/podferry top", f"  .venv/bin/podferry plan {demo_scene.HOME}"]
+    else:
+        more = [
+            f"  .venv/bin/podferry list -n {NAMESPACE}",
+            "  .venv/bin/podferry nodes",
+            f"  .venv/bin/podferry migrate deployment/{SERVICE} -n {NAMESPACE} --to node-b",
+        ]
     return "\n".join(
         [
             "Look around",
             f"  export KUBECONFIG={kubeconfig}",
             f"  {lab_command(name, f'kubectl -- get pods,migrations -n {NAMESPACE} -o wide')}",
-            f"  .venv/bin/podferry list -n {NAMESPACE}",
-            "  .venv/bin/podferry nodes",
-            f"  .venv/bin/podferry migrate deployment/{SERVICE} -n {NAMESPACE} --to node-b",
+            *more,
             "Stop",
             f"  {lab_command(name, 'down')}",
         ]

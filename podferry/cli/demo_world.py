@@ -44,7 +44,9 @@ class World:
     kubectl: Kubectl
 
 
-def start_lab(name: str, progress: Progress) -> World:
+def start_lab(
+    name: str, progress: Progress, *, nodes: int = NODES, node_memory: str = NODE_MEMORY
+) -> World:
     """Bring the lab up, building its parts at first, or take the one that runs."""
 
     def parts() -> lifecycle.Parts:
@@ -54,8 +56,8 @@ def start_lab(name: str, progress: Progress) -> World:
         return made
 
     lab = Lab.named(name)
-    memory = parse_memory(NODE_MEMORY)
-    lifecycle.up(lab, node_count=NODES, node_memory=memory, parts=parts, progress=progress)
+    memory = parse_memory(node_memory)
+    lifecycle.up(lab, node_count=nodes, node_memory=memory, parts=parts, progress=progress)
     return World(lab, Kubectl.of_lab(name))
 
 
@@ -159,16 +161,16 @@ def pod(world: World) -> dict[str, str]:
     return {"name": found[0]["metadata"]["name"], "node": found[0]["spec"]["nodeName"]}
 
 
-def cluster_ip(world: World) -> str:
-    """Address of the service inside the cluster."""
+def cluster_ip(world: World, service: str = SERVICE) -> str:
+    """Address of a service inside the cluster."""
     path = "jsonpath={.spec.clusterIP}"
-    return world.kubectl.run("get", "service", SERVICE, "-n", NAMESPACE, "-o", path).strip()
+    return world.kubectl.run("get", "service", service, "-n", NAMESPACE, "-o", path).strip()
 
 
-def _client_argv(world: World, *args: str) -> list[str]:
-    script = Path(demo_client.__file__).read_text()
+def _client_argv(world: World, service: str, *args: str) -> list[str]:
+    script, address = Path(demo_client.__file__).read_text(), cluster_ip(world, service)
     return inspect.exec_argv(
-        world.lab, CONTROL, ["python3", "-I", "-c", script, cluster_ip(world), str(PORT), *args]
+        world.lab, CONTROL, ["python3", "-I", "-c", script, address, str(PORT), *args]
     )
 
 
@@ -181,7 +183,7 @@ def checksum(world: World) -> tuple[str, str]:
     deadline = time.monotonic() + READY_SECONDS
     while True:
         done = subprocess.run(
-            _client_argv(world, "sum"), capture_output=True, text=True, check=False
+            _client_argv(world, SERVICE, "sum"), capture_output=True, text=True, check=False
         )
         words = done.stdout.split()
         if done.returncode == 0 and len(words) == 2:
@@ -195,12 +197,19 @@ def checksum(world: World) -> tuple[str, str]:
 class Client:
     """The client while it runs; `stop` ends it and returns its records as lines."""
 
-    def __init__(self, world: World, out: Path) -> None:
+    def __init__(
+        self,
+        world: World,
+        out: Path,
+        service: str = SERVICE,
+        interval: float = INTERVAL_SECONDS,
+    ) -> None:
+        """Start asking `service` every `interval` seconds; the records go to `out`."""
         out.parent.mkdir(parents=True, exist_ok=True)
         self._out = out
         with out.open("wb") as file:
             self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                _client_argv(world, "count", str(INTERVAL_SECONDS)),
+                _client_argv(world, service, "count", str(interval)),
                 stdin=subprocess.PIPE,
                 stdout=file,
                 start_new_session=True,  # a Ctrl-C is for the demo, which then ends its client

@@ -20,8 +20,8 @@ FILES = {
     "opt/gone/file": "goes with its folder\n",
     "opt/anew/old": "its folder is made anew\n",
 }
+_WORKLOAD = Path(static.__file__).parent / "src"
 _SOURCES = {
-    "counter": Path(static.__file__).parent / "src" / "counter.c",
     "holder": Path(__file__).parent / "src" / "holder.c",
     "family": Path(__file__).parent / "src" / "family.c",
     "writer": Path(__file__).parent / "src" / "writer.c",
@@ -37,7 +37,8 @@ def write(path: Path, work: Path) -> None:
     for name, text in FILES.items():
         (work / name).parent.mkdir(parents=True, exist_ok=True)
         (work / name).write_text(text)
-    for program, source in _SOURCES.items():
+    workload = [_WORKLOAD / "counter.c", _WORKLOAD / "curve.c"]
+    for program, sources in {"counter": workload, **{k: [v] for k, v in _SOURCES.items()}}.items():
         argv = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-s"]
-        subprocess.run([*argv, "-o", str(work / program), str(source)], check=True)
+        subprocess.run([*argv, "-o", str(work / program), *map(str, sources)], check=True)
     write_docker_archive(name=NAME, root=work, out=path, entrypoint=["/counter"], env={})

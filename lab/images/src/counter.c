@@ -6,10 +6,12 @@
  *   RATE     MB/s of it that are written over and over (default 0)
  *   NODE     name written into the records (default: the host name)
  *   RECORDS  file that gets a line "<boot id> <node> <seq>" every 100 ms (default: none)
+ *   CURVE    memory beside MB that follows a curve, "SECONDS,MIB SECONDS,MIB ...": see curve.h
  *
  * TCP port 9000, one line in, one line out
  *   count    "<boot id> <host> <number>": 1, 2, 3 ... of one process, none left out or given twice
  *   sum      "<checksum> <expected>" of the half of the memory that is never written again
+ *   progress "<boot id> <host> <running time in ms> <MiB of the curve>": what a kill would lose
  *
  * The boot id is made once at start: a restarted process has another one, a moved one keeps it.
  * One thread and no library beyond libc, so that a failed move is never the workload's own fault.
@@ -28,6 +30,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "curve.h"
 
 enum {
 	PORT = 9000,
@@ -183,8 +187,11 @@ answer(int fd, const char *request)
 	else if (strcmp(request, "sum") == 0)
 		length = snprintf(reply, sizeof reply, "%016llx %016llx\n",
 		    (unsigned long long)checksum(), (unsigned long long)expected);
+	else if (strcmp(request, "progress") == 0)
+		length = snprintf(reply, sizeof reply, "%s %s %lld %ld\n", bootid, host,
+		    curve_ran(), curve_held());
 	else
-		length = snprintf(reply, sizeof reply, "error: say count or sum\n");
+		length = snprintf(reply, sizeof reply, "error: say count, sum or progress\n");
 	/* a client that does not read its replies is dropped: it must not hold up the others */
 	return send(fd, reply, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) == length ? 0 : -1;
 }
@@ -327,8 +334,8 @@ int
 main(void)
 {
 	long		 mb = number("MB", 64, 1), rate = number("RATE", 0, 0);
-	const char	*records = getenv("RECORDS");
-	long long	 next, wait;
+	const char	*records = getenv("RECORDS"), *curve = getenv("CURVE");
+	long long	 next, wait, seen;
 
 	signal(SIGTERM, end);
 	signal(SIGINT, end);
@@ -337,11 +344,15 @@ main(void)
 		records = NULL;
 	name_myself();
 	fill(mb);
+	if (curve != NULL && *curve != '\0' && curve_begin(curve) < 0)
+		fail("CURVE");
 	fds[0] = (struct pollfd){ .fd = listening(), .events = POLLIN };
 	printf("boot=%s node=%s ready mb=%ld rate=%ld\n", bootid, node, mb, rate);
 	fflush(stdout);
-	for (next = now_ms() + TICK_MS;;) {
-		wait = next - now_ms();
+	for (seen = now_ms(), next = seen + TICK_MS;;) {
+		curve_go_on(now_ms() - seen);
+		seen = now_ms();
+		wait = next - seen;
 		if (wait <= 0) {
 			tick(rate, records);
 			/* no catching up: after a freeze the missed ticks are gone */

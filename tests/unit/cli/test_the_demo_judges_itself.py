@@ -92,6 +92,6 @@ def test_the_service_opts_in_by_its_label_and_keeps_the_memory_that_is_asked_for
 
 
 def test_the_way_on_names_the_lab() -> None:
-    text = demo.how_to_go_on("demo")
+    text = demo.how_to_go_on("demo", "move")
     assert "podferry lab kubectl --name demo -- get pods,migrations -n demo" in text
     assert "podferry lab down --name demo" in text

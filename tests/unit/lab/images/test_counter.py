@@ -34,7 +34,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert text.count("PORT = 9000,") == 1
     source = out.with_suffix(".c")
     source.write_text(text.replace("PORT = 9000,", f"PORT = {PORT},"))
-    subprocess.run(["gcc", *static._FLAGS, "-o", str(out), str(source)], check=True)
+    curve = [f"-I{SOURCE.parent}", str(SOURCE.parent / "curve.c")]
+    subprocess.run(["gcc", *static._FLAGS, "-o", str(out), str(source), *curve], check=True)
     return out
 
 
