@@ -49,6 +49,7 @@ async def test_a_spike_that_ends_at_the_last_moment_is_over_right_before_the_fre
 async def test_one_look_without_pressure_takes_nothing_back() -> None:
     world = spiking()
     await until_asked(world)
+    await world.tick()
     world.workloads["spike"].size = 0.1 * GIB
     await world.tick()
     world.workloads["spike"].size = 0.7 * GIB
