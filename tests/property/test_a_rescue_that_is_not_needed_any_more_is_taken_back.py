@@ -55,6 +55,7 @@ async def test_one_look_without_pressure_takes_nothing_back() -> None:
     world.workloads["spike"].size = 0.7 * GIB
     await world.run(20)
     assert world.frozen == ["big"]
+    assert len(world.migrations()) == 1
 
 
 async def test_what_is_frozen_already_is_not_taken_back() -> None:
