@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help setup parts check check-monitoring test test-unit test-lab test-faults fuzz chaos coverage image generate demo rescue-study bench bench-simulator study clean
+.PHONY: help setup parts check check-monitoring test test-unit test-lab test-faults fuzz chaos coverage image generate demo rescue-study bench bench-scale bench-simulator study clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ bench: setup bench-simulator ## moves beside the same by hand, some 25 minutes; 
 
 bench-simulator: setup ## the simulator beside its plain reference, minutes; writes docs/reference/simulator-speed.md
 	@$(PY) -m tools.bench_simulator
+
+bench-scale: setup ## the controller among 1,000 nodes and 30,000 pods (root, some 20 minutes, 5 GiB); writes docs/reference/benchmarks-scale.md
+	@$(PY) -m tools.bench_scale
 
 WORKERS ?= 2
 STUDY := docs/explanation/study

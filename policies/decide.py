@@ -21,6 +21,7 @@ from podferry.policies.vocabulary import (
     Pod,
     Policy,
     Snapshot,
+    SourceGate,
     Verdict,
 )
 
@@ -81,6 +82,7 @@ class _Work:
         self._snapshot = _without_moving(snapshot, moves)
         self._moves = moves
         self._early = [gate for gate in policy.gates if isinstance(gate, NodeGate)]
+        self._placeless = [gate for gate in policy.gates if isinstance(gate, SourceGate)]
         self.commands: list[Command] = []
         self.refused: list[tuple[Command, Verdict]] = []
         self.choices: dict[str, Choice] = {}
@@ -105,15 +107,22 @@ class _Work:
             self._place(pods[key], node, overload)
 
     def _place(self, pod: Pod, node: Node, overload: Overload) -> None:
+        now = self._snapshot.now
+        for gate in self._placeless:
+            verdict = gate.refuses(node.name, self._moves)
+            if verdict is not None:
+                # To look at every node for a pod that may not go is most of the work.
+                asked = Command(pod.key, node.name, "", pod.memory, now, overload.why)
+                self.refused.append((asked, verdict))
+                return
         placement = self._policy.targets.place(pod, node, self._snapshot)
         self.placements[pod.key] = placement
         if not placement.node:
             return
-        now = self._snapshot.now
         why = f"{overload.why}; {placement.why}"
         command = Command(pod.key, node.name, placement.node, pod.memory, now, why)
-        for gate in self._policy.gates:
-            verdict = gate.check(command, self._moves, self._snapshot)
+        for each in self._policy.gates:
+            verdict = each.check(command, self._moves, self._snapshot)
             if not verdict.allowed:
                 self.refused.append((command, verdict))
                 return

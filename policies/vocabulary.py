@@ -265,6 +265,15 @@ class NodeGate(Gate, Protocol):
         ...
 
 
+@runtime_checkable
+class SourceGate(Gate, Protocol):
+    """A gate that can refuse a move wherever the pod would go, before a place is looked for."""
+
+    def refuses(self, source: str, moves: tuple[Move, ...]) -> Verdict | None:
+        """Return the refusal that `check` would give any pod of that node; None: it depends."""
+        ...
+
+
 class Cordoner(Protocol):
     """Says whether a node takes new pods."""
 

@@ -8,6 +8,7 @@ start, so it may end at any instant.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,7 @@ from podferry.api.rescue_policy import Action, RescuePolicy, RescuePolicyStatus
 from podferry.controller.core.rescue import explain, look, needed, states, valid, wanted
 from podferry.controller.core.rescue.cluster import Book, Known, snapshot
 from podferry.controller.core.rescue.moves import Asked, Ledger, ledger
+from podferry.controller.core.rescue.raw_pods import RawPods
 from podferry.controller.core.status import TERMINAL_VALUES
 from podferry.controller.core.view import Need
 from podferry.controller.runtime.rescue_memory import RescueMemory
@@ -34,6 +36,9 @@ from podferry.policies.vocabulary import Command, Draw, Policy
 from podferry.wire import names
 
 TICK_SECONDS = 1.0
+ASKED_AT_ONCE = 16
+"""Migrations created side by side: after an event that strikes many nodes the last must not wait
+for all others."""
 ASKED_SECONDS = 30.0
 """So long a Migration that was created counts although the store does not show it [s]."""
 NEED_SECONDS = 0.5
@@ -187,7 +192,10 @@ class Rescuer:
     async def _look(self, one: Ready, scope: look.Scope, known: Known) -> None:
         policy, now = one.policy, self._clock.now()
         moves = self._ledger(known)
-        seen = look.look(policy, one.rules, scope, known, moves, self._book, self._draw)
+        everything = snapshot(known, moves, self._book)
+        seen = await asyncio.to_thread(
+            look.decided, policy, one.rules, scope, known, moves, everything, self._draw
+        )
         done = await self._act(policy, one.rules, seen, known)
         model = self._memory.model()
         self._insight[policy.name] = explain.of_policy(policy, seen, done, model=model)
@@ -200,18 +208,17 @@ class Rescuer:
     async def _act(
         self, policy: RescuePolicy, rules: Policy, seen: look.Look, known: Known
     ) -> states.Done:
-        raw = {
-            f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}": pod
-            for pods in known.pods.values()
-            for pod in pods
-        }
+        raw = RawPods(known.pods)
         asked: dict[str, str] = {}
-        for command in seen.moves:
+        for first in range(0, len(seen.moves), ASKED_AT_ONCE):
             if not self._is_leader():
                 break
-            name = await self._ask(policy, command, raw[command.pod], known)
-            if name:
-                asked[command.pod] = name
+            some = seen.moves[first : first + ASKED_AT_ONCE]
+            made = await asyncio.gather(
+                *(self._ask(policy, each, raw[each.pod], known) for each in some)
+            )
+            pairs = zip(some, made, strict=True)
+            asked |= {command.pod: name for command, name in pairs if name}
         for key in seen.restarts:
             if self._is_leader():
                 await self._evict(raw[key], policy)
@@ -378,7 +385,9 @@ class Rescuer:
             if (one.namespace, one.name) not in there
             and (known.now - one.at < ASKED_SECONDS or (one.namespace, one.name) in self._unsure)
         ]
-        self._book.keep(str(pod["metadata"]["uid"]) for pods in known.pods.values() for pod in pods)
+        if self._book.pods > 2 * sum(map(len, known.pods.values())) + 100:
+            present = (pod for pods in known.pods.values() for pod in pods)
+            self._book.keep(str(pod["metadata"]["uid"]) for pod in present)
 
 
 def _source_node(migration: Migration) -> str:

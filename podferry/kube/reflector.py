@@ -30,6 +30,9 @@ SHORT_WATCH_SECONDS = 1.0
 WATCH_SECONDS = (300, 600)
 """The server is asked to end a watch after a random time in this range [s]."""
 
+TOLD_AT_ONCE = 500
+"""Keys of a list that are told before others of the event loop get their turn."""
+
 _MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
 
 _log = structlog.get_logger(__name__)
@@ -95,7 +98,8 @@ class Reflector:
                 if self._version is None:
                     await self._list(first=not listed)
                     listed = True
-                await self._watch_until_end()
+                else:
+                    await self._watch_until_end()
             except errors.Gone as error:
                 self.restarts += 1
                 self._version = None
@@ -117,9 +121,11 @@ class Reflector:
             raise self._nonsense(error) from error
         self._version = version
         self.relists += not first
-        self.synced.set()
-        for key in changed:
+        for told, key in enumerate(changed):
             self._tell(key)
+            if told % TOLD_AT_ONCE == TOLD_AT_ONCE - 1:
+                await asyncio.sleep(0)
+        self.synced.set()
 
     async def _watch_until_end(self) -> None:
         """Watch; after an end that came too soon, pause."""

@@ -55,15 +55,13 @@ class Budgets:
 
     def check(self, command: Command, moves: tuple[Move, ...], snapshot: Snapshot) -> Verdict:
         """See `Gate`; moves decided in the same decision count as under way."""
+        refused = self.refuses(command.source, moves)
+        if refused is not None:
+            return refused
         under_way = [move for move in moves if move.ended is None]
-        counts = (
-            (self.node_out, _count(under_way, "source", command.source), f"from {command.source}"),
-            (self.node_in, _count(under_way, "target", command.target), f"to {command.target}"),
-            (self.cluster, len(under_way), "in the cluster"),
-        )
-        for budget, used, where in counts:
-            if budget and used >= budget:
-                return Verdict(False, f"{used} moves {where} are under way, {budget} are allowed")
+        used = _count(under_way, "target", command.target)
+        if self.node_in and used >= self.node_in:
+            return _spent(used, f"to {command.target}", self.node_in)
         since = snapshot.now - self.span
         begun = sorted(
             move.begun for move in moves if move.pod == command.pod and move.begun > since
@@ -75,6 +73,20 @@ class Budgets:
             )
             return Verdict(False, why, until=begun[-self.workload] + self.span)
         return Verdict(True, "within all budgets")
+
+    def refuses(self, source: str, moves: tuple[Move, ...]) -> Verdict | None:
+        """See `SourceGate`."""
+        under_way = [move for move in moves if move.ended is None]
+        used = _count(under_way, "source", source)
+        if self.node_out and used >= self.node_out:
+            return _spent(used, f"from {source}", self.node_out)
+        if self.cluster and len(under_way) >= self.cluster:
+            return _spent(len(under_way), "in the cluster", self.cluster)
+        return None
+
+
+def _spent(used: int, where: str, budget: int) -> Verdict:
+    return Verdict(False, f"{used} moves {where} are under way, {budget} are allowed")
 
 
 def _count(moves: Iterable[Move], end: str, node: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from podferry.api.quantity import parse_bytes
@@ -163,6 +164,7 @@ def _userfaultfd(node: NodeView, role: str) -> Iterator[Finding]:
         )
 
 
+@lru_cache(maxsize=256)
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"[0-9]+", text)[:3])
 
@@ -211,9 +213,9 @@ def _processor(source: NodeView, target: NodeView) -> Iterator[Finding]:
             f"target node {target.name} uses cgroup {cgroups[1]}, source node {source.name}"
             f" {cgroups[0]}; choose a target with cgroup {cgroups[0]}",
         )
-    lacking = sorted(
-        set(source.facts.get("cpuFeatures") or []) - set(target.facts.get("cpuFeatures") or [])
-    )
+    has, offers = source.facts.get("cpuFeatures") or [], target.facts.get("cpuFeatures") or []
+    # asked of each node of a cluster whose machines are mostly the same
+    lacking = [] if has == offers else sorted(set(has) - set(offers))
     if lacking:
         more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
         yield Finding(

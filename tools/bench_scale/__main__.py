@@ -8,8 +8,9 @@ import json
 import sys
 import time
 
-from tools.bench_scale import cage
+from tools.bench_scale import cage, page
 from tools.bench_scale.objects import Size
+from tools.bench_simulator.__main__ import REFERENCE, machine
 
 
 def say(text: str) -> None:
@@ -20,22 +21,22 @@ def say(text: str) -> None:
 async def measure(asked: argparse.Namespace) -> None:
     """Everything that happens inside; figures go to standard output."""
     from podferry.kube.client import ApiClient
-    from tools.bench_scale import plane, run
+    from tools.bench_scale import phases, plane, run
 
     size = Size(asked.nodes, asked.pods)
     with plane.started() as made:
         async with await ApiClient.connect(kubeconfig=str(made.kubeconfig)) as client:
-            bench = run.Bench(made, client, size, say)
+            bench = run.Bench(made, client, size, say, bare=asked.bare)
             try:
                 await bench.build()
                 if asked.hold:
                     say(f"everything runs; enter with nsenter -t {cage.outer_pid()} -n -m -p")
                     await asyncio.Event().wait()
-                bench.start_controller()
-                bench.figures["sync_seconds"] = round(await bench.in_step(), 2)
-                say(f"controller in step after {bench.figures['sync_seconds']} s")
-                await asyncio.sleep(asked.settle)
-                await bench.sample("rest", asked.seconds)
+                await phases.measure(bench, phases.Plan(asked.seconds, asked.settle, asked.rounds))
+            except (TimeoutError, plane.PlaneError, OSError) as error:
+                # What was measured until then is not thrown away; the page is not written of it.
+                say(f"stopped: {error}")
+                bench.figures["stopped"] = str(error)
             finally:
                 if asked.logs:
                     _keep_logs(asked.logs)
@@ -56,8 +57,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.bench_scale")
     parser.add_argument("--nodes", type=int, default=1000)
     parser.add_argument("--pods", type=int, default=30_000)
+    parser.add_argument("--bare", action="store_true", help="without KWOK and without pressure")
+    parser.add_argument("--page", action="store_true", help="write the page of any size")
     parser.add_argument("--seconds", type=float, default=120, help="of each measurement")
     parser.add_argument("--settle", type=float, default=60, help="before the first")
+    parser.add_argument("--rounds", type=int, default=4, help="of 50 nodes under pressure")
     parser.add_argument("--hold", action="store_true", help="build everything, then only wait")
     parser.add_argument("--logs", help="folder to keep the components' logs in")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -66,8 +70,17 @@ def main() -> None:
         cage.furnish()
         asyncio.run(measure(asked))
         return
+    where = machine()
     figures = json.loads(cage.run_inside([*sys.argv[1:], "--inside"]))
-    print(json.dumps(figures, indent=1))
+    figures |= {"nodes": asked.nodes, "pods": asked.pods}
+    text = page.page(figures, where, " ".join(["python -m tools.bench_scale", *sys.argv[1:]]))
+    print(json.dumps(figures))
+    print(text)
+    if figures.get("stopped"):
+        raise SystemExit("not all was measured, so no page is written")
+    if asked.page or Size(asked.nodes, asked.pods) == Size():
+        (REFERENCE / "benchmarks-scale.json").write_text(json.dumps(figures, indent=1) + "\n")
+        (REFERENCE / "benchmarks-scale.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ def node(number: int) -> Object:
                 {"type": "InternalIP", "address": address(number)},
                 {"type": "Hostname", "address": name},
             ],
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
             "capacity": room,
             "allocatable": room,
             "images": [_image(each) for each in range(IMAGES_OF_A_NODE)],

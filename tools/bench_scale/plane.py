@@ -57,13 +57,17 @@ class Plane:
         self.run("etcd", self._etcd())
         self.start_apiserver()
 
-    def start_apiserver(self) -> None:
-        """Start the API server and wait until it is ready. Raises PlaneError."""
+    def start_apiserver(self, keep: tuple[str, ...] = ()) -> None:
+        """Start the API server and wait until it is ready; those in `keep` may end meanwhile.
+
+        Raises:
+            PlaneError: another component ended, or it takes too long.
+        """
         self.run("kube-apiserver", self._apiserver())
         context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
-            self.check()
+            self.check(keep)
             with (
                 contextlib.suppress(OSError),
                 urllib.request.urlopen(  # noqa: S310 - a fixed address of the cage
@@ -80,7 +84,7 @@ class Plane:
         config.write_text("apiVersion: config.kwok.x-k8s.io/v1alpha1\nkind: KwokConfiguration\n")
         argv = [str(self.kwok), f"--kubeconfig={self.kubeconfig}", f"--config={config}",
                 "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
-                "--cidr=10.32.0.1/11", "--node-lease-duration-seconds=40",
+                "--cidr=10.32.0.1/11", "--node-lease-duration-seconds=400",
                 "--server-address=127.0.0.1:10247", "--v=ERROR"]  # fmt: skip
         self.run("kwok", argv)
 
@@ -118,10 +122,10 @@ class Plane:
             process.kill()
             process.wait()
 
-    def check(self) -> None:
-        """Raise PlaneError if a component ended by itself."""
+    def check(self, besides: tuple[str, ...] = ()) -> None:
+        """Raise PlaneError if a component ended by itself, `besides` left out."""
         for name, process in self.running.items():
-            if process.poll() is not None:
+            if name not in besides and process.poll() is not None:
                 raise PlaneError(f"{name} ended with {process.returncode}{self._words(name)}")
 
     def log(self, name: str) -> str:

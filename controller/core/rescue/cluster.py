@@ -117,11 +117,13 @@ class Book:
         if old is not None and _unchanged(old[0], rests_on):
             return old[1]
         made = _node(view, known, ledger, self)
-        if believed is None or not believed.report.urgent:
-            # What a move would cost is asked for urgent nodes only, and changes by itself.
-            self._nodes[name] = rests_on, made
-        else:
+        # What a move would cost changes by itself and is asked for urgent nodes only; a pod that is
+        # being deleted counts for a time only.
+        urgent = believed is not None and believed.report.urgent
+        if urgent or any(pod["metadata"].get("deletionTimestamp") for pod in pods):
             self._nodes.pop(name, None)
+        else:
+            self._nodes[name] = rests_on, made
         return made
 
     def traits(self, pod: RawPod, namespace: Mapping[str, Any] | None) -> Traits:
@@ -136,8 +138,14 @@ class Book:
         self._known[metadata["uid"]] = (f"{version}/{inside}", fresh)
         return fresh
 
+    @property
+    def pods(self) -> int:
+        """How many pods are remembered."""
+        return len(self._known)
+
     def keep(self, uids: Iterable[str]) -> None:
         """Forget all pods but these."""
+        self._nodes.clear()
         kept = set(uids)
         for uid in self._known.keys() - kept:
             del self._known[uid]

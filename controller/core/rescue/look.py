@@ -14,6 +14,7 @@ from podferry.api.migration import StrategyName
 from podferry.api.rescue_policy import Action, RescueMode, RescuePolicy
 from podferry.controller.core.rescue.cluster import Book, Known, snapshot
 from podferry.controller.core.rescue.moves import Ledger
+from podferry.controller.core.rescue.raw_pods import RawPods
 from podferry.controller.core.view import NodeView
 from podferry.policies.decide import decide
 from podferry.policies.memory import movable
@@ -120,8 +121,25 @@ def look(
         book: what is known of each pod.
         draw: randomness for rules that ask for it.
     """
-    seen = _outside(snapshot(known, ledger, book), policy, known)
-    raw = {_key(pod): pod for pods in known.pods.values() for pod in pods}
+    return decided(policy, rules, scope, known, ledger, snapshot(known, ledger, book), draw)
+
+
+def decided(
+    policy: RescuePolicy,
+    rules: Policy,
+    scope: Scope,
+    known: Known,
+    ledger: Ledger,
+    everything: Snapshot,
+    draw: Draw,
+) -> Look:
+    """Return the same as `look`, which is given the snapshot of `known` here.
+
+    It shares nothing that changes, so it may run beside the event loop: with fifty nodes short of
+    memory in a cluster of a thousand it takes longer than a lease may wait.
+    """
+    seen = _outside(everything, policy, known)
+    raw = RawPods(known.pods)
     scoped = replace(
         rules,
         detector=_Selected(rules.detector, scope.nodes),
@@ -163,14 +181,15 @@ class _Willing:
     """A victim rule that takes reluctant pods only where no other one helps."""
 
     victims: Victims
-    raw: Mapping[str, RawPod]
+    raw: RawPods
     reluctant: Callable[[RawPod], str]
 
     def choose(self, node: Node, overload: Overload, snapshot: Snapshot, draw: Draw) -> Choice:
         """See `Victims`."""
         spared = {}
         for pod in node.pods:
-            why = self.reluctant(self.raw[pod.key]) if pod.key in self.raw else ""
+            raw = self.raw.get(pod.key)
+            why = self.reluctant(raw) if raw is not None else ""
             if why and not pod.blocked:
                 spared[pod.key] = why
         if not spared:
@@ -191,7 +210,7 @@ class _Eligible:
     """A target rule that is shown only nodes on which the pod could run."""
 
     targets: Targets
-    raw: Mapping[str, RawPod]
+    raw: RawPods
     views: Mapping[str, NodeView]
 
     def place(self, pod: Pod, node: Node, snapshot: Snapshot) -> Placement:
@@ -199,12 +218,7 @@ class _Eligible:
         source, raw = self.views.get(node.name), self.raw.get(pod.key)
         if source is None or raw is None:
             return Placement("", f"{pod.key} is gone", pod.memory)
-        namespace = raw["metadata"].get("namespace")
-        beside = {
-            str(other["metadata"]["name"]): other
-            for other in self.raw.values()
-            if other["metadata"].get("namespace") == namespace
-        }
+        beside = self.raw.of_namespace(str(raw["metadata"].get("namespace")))
         beside = that_matter(raw, beside)
         fit, others = [], []
         for other in snapshot.nodes:
