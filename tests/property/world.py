@@ -266,11 +266,7 @@ class World:
 
     def _source(self, order: Order) -> bool:
         stage, at = order.stage, self.stages[Role.SOURCE]
-        first = stage == SourceStage.PREPARED.value and order.params.get("pauseFirst") is True
-        if first:
-            assert self.status.freeze_epoch == order.freeze_epoch == 1, "frozen, and nobody knows"
-        if first or (stage == SourceStage.FROZEN.value and at in ("", "Prepared")):
-            assert first or not self.freeze_first or self.source.frozen, "it ran meanwhile"
+        if service.pauses(self, order, at):
             self.source.frozen = True
         elif stage == SourceStage.SEALED.value and at != "Sealed":
             assert self.source.frozen or not self.source.alive, "sealed a running source"
