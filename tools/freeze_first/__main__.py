@@ -173,6 +173,10 @@ def _owner(rate: int, start: int, cap: int) -> dict[str, Any]:
     (container,) = body["spec"]["template"]["spec"]["containers"]
     sizes = {"START": start, "CAP": cap, "RATE": rate}
     container["image"] = IMAGE
+    # A kubelet that evicted lately takes no pod without a request for five minutes.
+    container["resources"] = {"requests": {"memory": "16Mi"}}
+    pressure = {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}
+    body["spec"]["template"]["spec"]["tolerations"] = [pressure]
     container["env"] = [{"name": key, "value": str(value)} for key, value in sizes.items()]
     return body
 
