@@ -41,10 +41,10 @@ def advance(view: View) -> Step | None:
 
 
 def hold(view: View) -> upgrades.Hold | None:
-    """Why this is no moment to pause first; None if it is one, or that is not what is next."""
-    if not view.migration.spec.freeze_first or view.migration.status.freeze_epoch > 0:
-        return None
-    return upgrades.before_first_freeze(view)
+    """Why a freeze that is due must wait; None: now is the moment."""
+    if view.migration.spec.freeze_first:
+        return upgrades.before_first_freeze(view)
+    return upgrades.before_freeze(view)
 
 
 def is_frozen(view: View) -> bool:

@@ -108,10 +108,11 @@ def _late(view: View) -> tuple[Reason, str] | None:
     if is_true(status, Condition.TARGET_READY):
         return None
     waited = seconds_since(status.started_at, view.now)
-    hold = _hold(view) if waited > PREPARE_SECONDS else None
+    due = waited > PREPARE_SECONDS and _is_due(view)
+    hold = freeze_first.hold(view) if due else None
     if hold is not None:
         return hold.reason, f"{hold.message}; waited {waited:.0f} s, nothing was frozen; ask again"
-    if waited > PREPARE_SECONDS and _held(view) and view.need and view.need.needed is None:
+    if due and view.need and view.need.needed is None:
         why = f"{view.need.why}; waited {waited:.0f} s, nothing was frozen"
         return Reason.NODE_UNKNOWN, why
     refused = blocked.why(view.owner, _target_pod(view))
@@ -126,12 +127,10 @@ def _late(view: View) -> tuple[Reason, str] | None:
     return None
 
 
-def _hold(view: View) -> upgrades.Hold | None:
-    """Why this is no moment to freeze; None if it is one, or the target is not ready for it."""
-    first = freeze_first.hold(view)
-    if first is not None or freeze_first.is_frozen(view) or not _held(view):
-        return first
-    return upgrades.before_freeze(view)
+def _is_due(view: View) -> bool:
+    """Whether nothing is frozen yet and the freeze is what comes next."""
+    first = view.migration.spec.freeze_first
+    return view.migration.status.freeze_epoch == 0 and (first or _held(view))
 
 
 def _target_lost(view: View) -> tuple[Reason, str] | None:
@@ -207,7 +206,7 @@ def _prepare(view: View) -> Step:
         order = orders.target(view, status, TargetStage.PREPARED, wait=0.0)
         return Step(status, (order,), POLL_SECONDS)
     first = freeze_first.is_frozen(view)  # then any wait would only lengthen it
-    hold = None if first else upgrades.before_freeze(view)
+    hold = None if first else freeze_first.hold(view)
     if hold is not None:
         return upgrades.wait(view, hold, Phase.PREPARING)
     if view.need is not None and not view.need.needed:
