@@ -36,6 +36,8 @@ EVICTION_MIB = 100
 """Kubelet's `memory.available` by default."""
 BALLAST_MIB = 600
 RUN_UP_SECONDS = 1.0
+SLACK_MIB = 64
+"""What an earlier move may leave on the node for a while."""
 END_SECONDS = 90.0
 
 
@@ -116,18 +118,21 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rates", default="20,50,100,200")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--begin", type=int, default=0, help="number of the first round")
     parser.add_argument("--headroom", type=int, default=250, help="MiB above the threshold")
     asked = parser.parse_args()
     lab = Lab.named(asked.lab)
     api, node = Api(lab.kubeconfig), Node(lab, workload.SOURCE)
     _prepare(lab, api)
+    idle = node.available()
     with asked.out.open("a", newline="") as out:
         table = csv.DictWriter(out, [field.name for field in fields(Row)])
         if not asked.out.stat().st_size:
             table.writeheader()
-        for number in range(asked.rounds):
+        for number in range(asked.begin, asked.begin + asked.rounds):
             for rate in (int(one) for one in asked.rates.split(",")):
                 for first in (number % 2 == 0, number % 2 != 0):  # neither is always the earlier
+                    wait_for("the idle node", lambda: node.available() > idle - SLACK_MIB)
                     row = _move(api, node, rate, first, number, asked.headroom)
                     table.writerow(asdict(row))
                     out.flush()
