@@ -38,7 +38,7 @@ BALLAST_MIB = 600
 RUN_UP_SECONDS = 1.0
 SLACK_MIB = 64
 """What an earlier move may leave on the node for a while."""
-END_SECONDS = 90.0
+END_SECONDS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
