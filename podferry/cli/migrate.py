@@ -114,7 +114,7 @@ def _choice(
 @click.option("--max-freeze", metavar="TIME",
               help="Refuse if the predicted freeze is longer, such as 500ms.")  # fmt: skip
 @click.option("--freeze-first", is_flag=True,
-              help="Freeze it before the target is prepared, so that it grows no more.")  # fmt: skip
+              help="Freeze it before its target is prepared: it grows no more.")  # fmt: skip
 @click.option("--deadline", metavar="TIME", default="5m", show_default=True,
               help="Roll back if it is not decided by then.")  # fmt: skip
 @click.option("--wait/--no-wait", default=True, show_default=True,
