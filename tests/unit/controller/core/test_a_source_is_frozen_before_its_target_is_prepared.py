@@ -15,6 +15,7 @@ from podferry.controller.core.actions import OrderAgent
 from podferry.controller.core.advance import advance
 from podferry.controller.core.status import condition, is_true
 from podferry.controller.core.view import Need, Step, View
+from podferry.wire.stages import Order
 from tests.property.world import World
 
 
@@ -134,3 +135,25 @@ def test_half_of_the_longest_freeze_is_left_for_dump_and_restore(
     spec = replace(view.migration.spec, max_freeze_seconds=budget)
     view = replace(view, migration=replace(view.migration, spec=spec))
     assert freeze_first.patience(view) == limit
+
+
+class OldAgent(World):
+    """Its source's agent does not know `pauseFirst`."""
+
+    def _source(self, order: Order) -> bool:
+        params = {key: value for key, value in order.params.items() if key != "pauseFirst"}
+        self.freeze_first = False
+        try:
+            return super()._source(replace(order, params=params))
+        finally:
+            self.freeze_first = True
+
+
+def test_an_older_agent_pauses_later_and_the_move_is_as_ever() -> None:
+    world = OldAgent("ReplicaSet", freeze_first=True)
+    for _ in range(100):
+        if not is_true(world.status, Condition.TARGET_READY):
+            assert not world.source.frozen
+        if world.reconcile():
+            break
+    assert (world.status.phase, world.violations) == ("Succeeded", [])
