@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from podferry.agent import first_pause
 from podferry.agent.engine import Side
 from podferry.agent.errors import Refused
 from podferry.wire.stages import Order, Progress, Role, SourceStage, TargetStage
@@ -36,6 +37,8 @@ def keeps(side: Side) -> bool:
     observed = side.state.observed
     if observed.progress is Progress.WORKING or observed.wanted in _FROZEN[side.order.role]:
         return True
+    if side.order.role is Role.SOURCE and observed.wanted == SourceStage.PREPARED.value:
+        return first_pause.begun(side)
     prepared = observed.wanted == TargetStage.PREPARED.value
     return side.order.role is Role.TARGET and prepared and bool(side.facts.get(ANNOUNCED))
 
@@ -45,12 +48,13 @@ def check_begin(order: Order, sides: Iterable[Side]) -> None:
 
     A controller that heard of the drain does not ask; one that did not yet asks the next agent.
     """
-    if (order.role, order.stage) != (Role.SOURCE, SourceStage.FROZEN.value):
+    first = order.stage == SourceStage.PREPARED.value and bool(order.params.get("pauseFirst"))
+    if order.role is not Role.SOURCE or not (first or order.stage == SourceStage.FROZEN.value):
         return
     key = (order.migration, order.attempt, order.role)
     begun = any(
         (side.order.migration, side.order.attempt, side.order.role) == key
-        and side.state.observed.wanted == order.stage
+        and (side.state.observed.wanted == order.stage or first_pause.begun(side))
         for side in sides
     )
     if not begun:

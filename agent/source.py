@@ -17,6 +17,7 @@ import structlog
 from podferry.agent import (
     companions,
     containers,
+    first_pause,
     node_ports,
     operations,
     outgoing,
@@ -94,6 +95,12 @@ class Source:
         found = await asyncio.to_thread(
             containers.find, self._node.host, str(side.params.get("containerID", ""))
         )
+        if not first_pause.begun(side):
+            await self._prepare_running(side, found)
+        if first_pause.is_wanted(side):
+            await asyncio.to_thread(first_pause.pause, self._node, side, found)
+
+    async def _prepare_running(self, side: Side, found: containers.Container) -> None:
         if found.status != "running":
             raise AgentError(
                 "NotRunning", f"container {found.id[:12]} is {found.status}, expected running"
@@ -143,13 +150,15 @@ class Source:
         freeze = self._plan(side, found)
         if not side.has("dump.pid"):
             verdict = await self._announce(side, found)
-            await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)
-            side.note(
-                frozenAt=time.time(),
-                tcpConnections=verdict.get("tcpConnections", 0),
-                pagePort=freeze.page_port,
-            )
-        side.note(pauseSeconds=await asyncio.to_thread(operations.pause, self._node, side, freeze))
+            if first_pause.is_done(side):
+                await asyncio.to_thread(first_pause.check, self._node, side)
+            else:
+                await asyncio.to_thread(operations.before_freeze, self._node, side, freeze)
+                side.note(frozenAt=time.time())
+            side.note(tcpConnections=verdict.get("tcpConnections", 0), pagePort=freeze.page_port)
+        if not first_pause.is_done(side):
+            seconds = await asyncio.to_thread(operations.pause, self._node, side, freeze)
+            side.note(pauseSeconds=seconds)
 
         async def dumping() -> None:
             seconds, _ = await asyncio.gather(
@@ -216,7 +225,7 @@ class Source:
             page_port=int(port),
             lazy=lazy,
             tls_dir=self._node.publish_tls(),
-            dead_man_seconds=float(params.get("deadManSeconds") or 60),
+            dead_man_seconds=first_pause.dead_man_seconds(side),
         )
 
     async def _seal(self, side: Side) -> None:

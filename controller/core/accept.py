@@ -31,6 +31,7 @@ from podferry.strategies.container import (
     estimate,
     init_cost,
     preflight,
+    preparation,
     quota_checks,
 )
 from podferry.strategies.container.claim_checks import (
@@ -131,6 +132,8 @@ def _second(view: View) -> Step:
     if keeps_name(status.owner):
         prediction = init_cost.lengthen(prediction, pod)
     spec = view.migration.spec
+    if spec.freeze_first:
+        prediction = preparation.lengthen(prediction, view.history)
     _raise(
         preflight.check_budget(
             pod=pod,
@@ -146,6 +149,8 @@ def _second(view: View) -> Step:
         f" by {mode.value}; predicted freeze {prediction.freeze_p50_seconds:.2f} s (p95"
         f" {prediction.freeze_p95_seconds:.2f} s, {prediction.source})"
     )
+    if spec.freeze_first:
+        message += "; frozen first, so the freeze includes the preparation"
     if not restored.is_digest(end.image):
         message += (
             f"; the node has the image of container {end.container} under no digest, so the target"
@@ -186,9 +191,12 @@ def _foresee(view: View, probe: dict[str, Any]) -> tuple[CopyMode, str, Predicti
         "now": view.now,
         "same_name": same_name,
     }
+    budget = spec.max_freeze_seconds
+    if budget is not None and spec.freeze_first:
+        budget = preparation.left_of(budget, view.history)
     mode, why = copy_mode.choose_copy(
         copy=spec.copy,
-        max_freeze_seconds=spec.max_freeze_seconds,
+        max_freeze_seconds=budget,
         post_copy_refused="; ".join(finding.message for finding in obstacles),
         **load,
     )

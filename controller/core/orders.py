@@ -63,12 +63,14 @@ def source(
         "copy": status.copy,
         "targetAddress": other.address,
         "pagePort": page_port(view),
-        "deadManSeconds": _dead_man_seconds(view, end.pod),
+        "deadManSeconds": dead_man_seconds(view, end.pod),
         "sameName": keeps_name(status.owner),
     }
     address = _target_ip(view, status) if stage is SourceStage.REDIRECTED else ""
     if address:
         params |= {"podIP": end.pod_ip, "forwardTo": address}
+    if stage is SourceStage.PREPARED and view.migration.spec.freeze_first:
+        params["pauseFirst"] = True
     if stage is SourceStage.THAWED:
         params |= _end_of(view, end)
     if stage is SourceStage.RELEASED:
@@ -97,7 +99,8 @@ def _end_of(view: View, end: Endpoint) -> dict[str, Any]:
     return {"ending": False, "graceSeconds": grace}
 
 
-def _dead_man_seconds(view: View, name: str) -> float:
+def dead_man_seconds(view: View, name: str) -> float:
+    """After how many seconds of a freeze that nobody sealed the pod `name` wakes up by itself."""
     pod = view.pods.get(name)
     bound = preflight.longest_freeze(pod) if pod is not None else DEAD_MAN_SECONDS
     return max(1, min(DEAD_MAN_SECONDS, bound))

@@ -12,6 +12,7 @@ from podferry.api.reasons import Condition, Phase, Reason
 from podferry.controller.core import (
     blocked,
     finish,
+    freeze_first,
     interference,
     job_target,
     orders,
@@ -23,7 +24,7 @@ from podferry.controller.core import (
 )
 from podferry.controller.core.actions import Action, CreatePod, DetachSource
 from podferry.controller.core.status import Draft, is_true, seconds_since
-from podferry.controller.core.view import Need, Step, View
+from podferry.controller.core.view import Step, View
 from podferry.wire.stages import Observed, Progress, Role, SourceStage, TargetStage
 
 FRESH_SECONDS = 1.0
@@ -37,7 +38,10 @@ def advance(view: View) -> Step:
     """The next step on the way to the decision."""
     # Before every reason to turn back: the way back destroys the rehearsal, and when the source is
     # dead that is the last copy. Without fresh answers we do not know, and wait.
-    if view.migration.status.freeze_epoch > 0:
+    # One that was frozen first has no rehearsal to lose before its target is ready.
+    preparing = not is_true(view.migration.status, Condition.TARGET_READY)
+    early = preparing and view.migration.spec.freeze_first
+    if view.migration.status.freeze_epoch > 0 and not early:
         if view.source_age_seconds >= FRESH_SECONDS:
             return _wait_for(view, "source")
         if _source_died_frozen(view):
@@ -48,8 +52,8 @@ def advance(view: View) -> Step:
     trouble = _trouble(view)
     if trouble is not None:
         return rollback.decide(view, *trouble)
-    if not is_true(view.migration.status, Condition.TARGET_READY):
-        return _prepare(view)
+    if preparing:
+        return freeze_first.advance(view) or _prepare(view)
     return _freeze(view)
 
 
@@ -104,18 +108,29 @@ def _late(view: View) -> tuple[Reason, str] | None:
     if is_true(status, Condition.TARGET_READY):
         return None
     waited = seconds_since(status.started_at, view.now)
-    hold = upgrades.before_freeze(view) if waited > PREPARE_SECONDS and _held(view) else None
+    due = waited > PREPARE_SECONDS and _is_due(view)
+    hold = freeze_first.hold(view) if due else None
     if hold is not None:
         return hold.reason, f"{hold.message}; waited {waited:.0f} s, nothing was frozen; ask again"
-    if waited > PREPARE_SECONDS and _held(view) and view.need and view.need.needed is None:
+    if due and view.need and view.need.needed is None:
         why = f"{view.need.why}; waited {waited:.0f} s, nothing was frozen"
         return Reason.NODE_UNKNOWN, why
     refused = blocked.why(view.owner, _target_pod(view))
     if refused is not None and waited > blocked.PATIENCE_SECONDS:
         return refused
+    frozen = freeze_first.waited(view)
+    if frozen is not None:
+        return Reason.TARGET_UNSCHEDULABLE, f"{frozen}: {_why_not_ready(view, '')}"
     if waited > PREPARE_SECONDS:
-        return Reason.TARGET_UNSCHEDULABLE, _why_not_ready(view)
+        within = f" within {PREPARE_SECONDS:.0f} s"
+        return Reason.TARGET_UNSCHEDULABLE, _why_not_ready(view, within)
     return None
+
+
+def _is_due(view: View) -> bool:
+    """Whether nothing is frozen yet and the freeze is what comes next."""
+    first = view.migration.spec.freeze_first
+    return view.migration.status.freeze_epoch == 0 and (first or _held(view))
 
 
 def _target_lost(view: View) -> tuple[Reason, str] | None:
@@ -131,17 +146,17 @@ def _target_lost(view: View) -> tuple[Reason, str] | None:
     return None
 
 
-def _why_not_ready(view: View) -> str:
+def _why_not_ready(view: View, within: str) -> str:
     found = _target_pod(view)
     name = view.migration.status.target.node if view.migration.status.target else "?"
     if found is None:
-        return f"no replacement pod appeared on {name} within {PREPARE_SECONDS:.0f} s"
+        return f"no replacement pod appeared on {name}{within}"
     for item in (found.get("status") or {}).get("conditions") or []:
         if item.get("type") == "PodScheduled" and item.get("status") == "False":
             return f"target pod {found['metadata']['name']}: {item.get('message')}"
     return (
-        f"the container of target pod {found['metadata']['name']} was not held on {name} within"
-        f" {PREPARE_SECONDS:.0f} s; see its events (image, volumes, sandbox)"
+        f"the container of target pod {found['metadata']['name']} was not held on {name}{within};"
+        " see its events (image, volumes, sandbox)"
     )
 
 
@@ -190,17 +205,18 @@ def _prepare(view: View) -> Step:
     if not _held(view):
         order = orders.target(view, status, TargetStage.PREPARED, wait=0.0)
         return Step(status, (order,), POLL_SECONDS)
-    hold = upgrades.before_freeze(view)
+    first = freeze_first.is_frozen(view)  # then any wait would only lengthen it
+    hold = None if first else freeze_first.hold(view)
     if hold is not None:
         return upgrades.wait(view, hold, Phase.PREPARING)
     if view.need is not None and not view.need.needed:
-        return _without_need(view, view.need)
+        return freeze_first.without_need(view, view.need)
     draft = Draft(migration, view.now)
     container = str(view.target.facts.get("containerID") or "")
     ready = replace(
         target, pod=str(metadata["name"]), uid=str(metadata["uid"]), container_id=container
     )
-    draft.put(target=ready, freeze_epoch=status.freeze_epoch + 1)
+    draft.put(target=ready, freeze_epoch=status.freeze_epoch + (0 if first else 1))
     message = f"container of pod {ready.pod} is held on {ready.node}"
     draft.set(Condition.TARGET_READY, True, Reason.CONTAINER_HELD, message)
     draft.progress(Phase.FREEZING, Reason.FREEZING, "freezing and copying")
@@ -214,17 +230,6 @@ def _held(view: View) -> bool:
     if found is None or not facts.get("claimed"):
         return False
     return bool(facts.get("claimPodUID") == found["metadata"]["uid"])
-
-
-def _without_need(view: View, need: Need) -> Step:
-    """A rescue right before its freeze: the last moment at which it costs nobody anything."""
-    if need.needed is False:
-        return rollback.decide(view, Reason.PRESSURE_GONE, need.why)
-    draft = Draft(view.migration, view.now)
-    draft.progress(
-        Phase.PREPARING, Reason.NODE_UNKNOWN, f"{need.why}; nothing is frozen until it is known"
-    )
-    return Step(draft.value, (), POLL_SECONDS)
 
 
 def _ask_for_target(view: View) -> Step:

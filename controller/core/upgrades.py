@@ -37,6 +37,12 @@ class Hold:
     message: str
 
 
+_ENDING = Hold(
+    Reason.CONTROLLER_ENDING,
+    "this controller is being replaced and freezes nothing any more; the next leader does",
+)
+
+
 def before_start(source: NodeView, target: NodeView) -> Hold | None:
     """Why no move between these nodes may begin now; None: it may."""
     ends = {node.name: node.facts for node in (source, target) if node.facts is not None}
@@ -47,10 +53,7 @@ def before_freeze(view: View) -> Hold | None:
     """Why an accepted move, prepared on both nodes, must not freeze now; None: it may."""
     status = view.migration.status
     if view.ending:
-        return Hold(
-            Reason.CONTROLLER_ENDING,
-            "this controller is being replaced and freezes nothing any more; the next leader does",
-        )
+        return _ENDING
     ends: dict[str, Mapping[str, Any]] = {}
     for end, observed, age in (
         (status.source, view.source, view.source_age_seconds),
@@ -58,13 +61,31 @@ def before_freeze(view: View) -> Hold | None:
     ):
         node = _node(end)
         if observed is None or age >= QUIET_SECONDS:
-            return Hold(
-                Reason.AGENT_UNREACHABLE,
-                f"the agent on {node} has not answered for {QUIET_SECONDS:.0f} s or more; nothing"
-                f" is frozen before it does; {DO}",
-            )
+            return _silent(node)
         ends[node] = observed.facts
     return next(_not_now(ends), None)
+
+
+def before_first_freeze(view: View) -> Hold | None:
+    """The same for a move that freezes first: no agent has a part in it yet, so by their nodes."""
+    status = view.migration.status
+    if view.ending:
+        return _ENDING
+    ends: dict[str, Mapping[str, Any]] = {}
+    for name in (_node(status.source), _node(status.target)):
+        node = view.nodes.get(name)
+        if node is None or node.facts is None:
+            return _silent(name)
+        ends[name] = node.facts
+    return next(_not_now(ends), None)
+
+
+def _silent(node: str) -> Hold:
+    return Hold(
+        Reason.AGENT_UNREACHABLE,
+        f"the agent on {node} has not answered for {QUIET_SECONDS:.0f} s or more; nothing"
+        f" is frozen before it does; {DO}",
+    )
 
 
 def in_the_middle(migration: Migration) -> bool:

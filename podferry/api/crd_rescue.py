@@ -70,7 +70,8 @@ _TEXTS: dict[str, str] = {
     "RescuePolicySpec.max_freeze_seconds": "Budget of each move's freeze, see Migration.",
     "RescuePolicySpec.freeze_first": (
         "Freeze the victim as soon as its move begins, so that it stops growing, and not only once"
-        " the target is ready. Costs about a second more of freeze."
+        " the target is ready. The freeze is longer by the preparation, some seconds: it pays for"
+        " growth of which what is left above the eviction threshold lasts only as long."
     ),
     "RescuePolicySpec.fallback": (
         "What may be done where no node has room or a move would come too late. ColdRestart: the"

@@ -27,6 +27,11 @@ DESCRIPTIONS: dict[str, str] = {
         "Budget of the freeze in seconds: above 0, at most 3600. The move is refused when the 95th"
         " percentile of the predicted freeze is above it."
     ),
+    "MigrationSpec.freeze_first": (
+        "Freeze the workload as soon as the move is accepted, so that it stops growing, and not"
+        " only once the target is ready. The freeze is longer by the preparation, which prediction"
+        " and budget include; the workload is woken up if its target does not become ready."
+    ),
     "MigrationSpec.deadline_seconds": (
         "Seconds from the start after which an undecided move is rolled back; 10 to 86400."
     ),

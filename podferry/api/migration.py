@@ -77,6 +77,7 @@ class MigrationSpec:
     copy: CopyMode = CopyMode.AUTO
     transport: Transport = Transport.DIRECT
     max_freeze_seconds: float | None = None
+    freeze_first: bool = False
     deadline_seconds: int = 300
     ttl_seconds_after_finished: int | None = None
     fallback: tuple[StrategyName, ...] = ()

@@ -56,6 +56,7 @@ def spec_of(
     copy: str,
     max_freeze: str | None,
     deadline: str,
+    freeze_first: bool = False,
 ) -> Object:
     """Return the spec of a Migration.
 
@@ -72,6 +73,8 @@ def spec_of(
     if max_freeze is not None:
         budget = _duration("--max-freeze", max_freeze, most=MAX_FREEZE_SECONDS)
         spec["maxFreezeSeconds"] = budget
+    if freeze_first:
+        spec["freezeFirst"] = True
     least, most = DEADLINE_SECONDS
     spec["deadlineSeconds"] = round(_duration("--deadline", deadline, least=least, most=most))
     return spec
@@ -110,6 +113,8 @@ def _choice(
 @_choice("--copy", CopyMode, help_text="When the memory travels. [default: Auto]")
 @click.option("--max-freeze", metavar="TIME",
               help="Refuse if the predicted freeze is longer, such as 500ms.")  # fmt: skip
+@click.option("--freeze-first", is_flag=True,
+              help="Freeze it before its target is prepared: it grows no more.")  # fmt: skip
 @click.option("--deadline", metavar="TIME", default="5m", show_default=True,
               help="Roll back if it is not decided by then.")  # fmt: skip
 @click.option("--wait/--no-wait", default=True, show_default=True,
@@ -133,6 +138,7 @@ def migrate(ctx: click.Context, /, workload: str, **options: Any) -> None:
             copy=options["copy"],
             max_freeze=options["max_freeze"],
             deadline=options["deadline"],
+            freeze_first=options["freeze_first"],
         )
     except ValueError as error:
         raise click.UsageError(str(error), ctx) from None

@@ -30,7 +30,7 @@ class SourceStage(StrEnum):
     """Source stages in order; THAWED and RELEASED are the two ends."""
 
     PREPARED = "Prepared"
-    """Checked again, transfer folders made; the workload runs."""
+    """Checked again, transfer folders made; the workload runs, unless pauseFirst was asked for."""
     FROZEN = "Frozen"
     """Paused, dumped, every byte durable at the target (PostCopy: pages are being served)."""
     SEALED = "Sealed"
@@ -90,7 +90,9 @@ class Order:
 
     `params` of the source: namespace, pod, podUID, container, containerID, copy
     (StopAndCopy|PostCopy), targetAddress (IP of the target's agent), pagePort,
-    deadManSeconds, sameName (bool), volumes [{name, kind}]; with stage Redirected also podIP (the
+    deadManSeconds, sameName (bool), volumes [{name, kind}]; with stage Prepared also pauseFirst
+    (true: pause the workload at the end of it; an agent that does not know this pauses it at
+    Frozen, as ever); with stage Redirected also podIP (the
     source pod's) and forwardTo (the target pod's; absent: nothing is forwarded), with stage
     Released also forwardSeconds (for how long new connections are still forwarded) and, PostCopy,
     pagesDone (true: nobody needs a page of it any more); with stage Thawed also ending (its
@@ -148,9 +150,10 @@ class Observed:
 
     `stage` is the highest stage reached ("" before the first), `wanted` the one being worked on.
     `facts`: source: residentBytes, imageBytes, pagesBytes, pauseSeconds, dumpSeconds,
-    transferSeconds, frozenAt (unix seconds), frozen (bool, read back from the cgroup), alive
-    (bool), tcpConnections, connectionsReset, swallowedKills, pagesDone (bool, PostCopy),
-    forwardedTo (IP, empty if nothing is forwarded), forwardError.
+    transferSeconds, frozenAt (unix seconds), pausedFirst (true: paused at Prepared), frozen
+    (bool, read back from the cgroup), alive (bool), tcpConnections, connectionsReset,
+    swallowedKills, pagesDone (bool, PostCopy), forwardedTo (IP, empty if nothing is forwarded),
+    forwardError.
     Target: claimed (bool), claimPodUID, containerID, podIP, restoreSeconds, resumedAt,
     resumedPodUID, neverRan (bool), alive, forwardedReset.
     `error`: {"reason", "message"} when progress is Failed.

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from podferry.api.migration import CopyMode, Migration, keeps_name
-from podferry.api.reasons import Phase
+from podferry.api.reasons import Condition, Phase
 
 MOST_RECORDS = 200
 """Newest moves that are kept, of all classes together; the fit takes the newest 50 of one."""
 MOST_SECONDS = 86_400.0
+LEAST_FREEZE_SECONDS = 0.001
 MOST_BYTES = 1 << 50
 
 
@@ -33,11 +34,11 @@ class MoveRecord:
     bytes: int
     """What was known beforehand to travel: the next prediction is made from the same."""
     freeze: float
-    """[s]"""
+    """Without its preparation, also of a move that froze first [s]."""
     total: float
     """From the acceptance until the source's memory was free [s]."""
     prepare: float
-    """Of that, before the freeze [s]."""
+    """Of that, until the target was ready [s]."""
     completed_at: datetime
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,14 +84,15 @@ def record(migration: Migration) -> MoveRecord | None:
         return None
     if status.phase != Phase.SUCCEEDED.value:
         return None
+    prepared = _prepared_frozen(migration)
     return MoveRecord(
         uid=migration.uid,
         copy=status.copy,
         same_name=keeps_name(status.owner),
         bytes=status.prediction.bytes if status.prediction else measured.bytes,
-        freeze=measured.freeze_seconds,
+        freeze=max(LEAST_FREEZE_SECONDS, measured.freeze_seconds - prepared),
         total=measured.total_seconds,
-        prepare=measured.prepare_seconds,
+        prepare=round(measured.prepare_seconds + prepared, 3),
         completed_at=completed,
     )
 
@@ -107,6 +109,17 @@ def merged(*several: Iterable[MoveRecord]) -> tuple[MoveRecord, ...]:
     ordered = sorted(by_uid.values(), key=lambda one: one.uid)
     ordered.sort(key=lambda one: one.completed_at, reverse=True)
     return tuple(ordered[:MOST_RECORDS])
+
+
+def _prepared_frozen(migration: Migration) -> float:
+    """How much of a freeze was preparation [s]; 0 unless it froze first."""
+    status = migration.status
+    ready = Condition.TARGET_READY.value
+    at = (one.last_transition_time for one in status.conditions if one.type == ready)
+    begin, end = _moment(status.frozen_at), _moment(next(at, ""))
+    if not migration.spec.freeze_first or begin is None or end is None:
+        return 0.0
+    return max(0.0, (end - begin).total_seconds())
 
 
 def _moment(text: Any) -> datetime | None:

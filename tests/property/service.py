@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from podferry.wire.names import READINESS_GATE
-from podferry.wire.stages import Role
+from podferry.wire.stages import Order, Role
 
 if TYPE_CHECKING:
     from .world import World
@@ -60,3 +60,13 @@ def judge_deletion(world: World) -> None:
         world.violations.append("the forwarding pod was deleted while routes lead to it")
     if world.stages[Role.TARGET] != "Forgotten":
         world.violations.append("the forwarding pod was deleted before its connections ended")
+
+
+def pauses(world: World, order: Order, at: str) -> bool:
+    """Whether this order freezes the source; judges that everybody knows before."""
+    if order.stage == "Prepared" and order.params.get("pauseFirst") is True:
+        assert world.status.freeze_epoch == order.freeze_epoch == 1, "frozen, and nobody knows"
+        return True
+    freezes = order.stage == "Frozen" and at in ("", "Prepared")
+    assert not (freezes and world.freeze_first) or world.source.frozen, "it ran meanwhile"
+    return freezes

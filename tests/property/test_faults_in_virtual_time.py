@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from podferry.controller.core import freeze_first
 from tools.chaos import cells
 from tools.chaos.moves import MOVES
 from tools.chaos.run import Report
@@ -63,3 +64,27 @@ def test_a_seed_decides_a_run() -> None:
     first, second = (cells.run_random(7) for _ in range(2))
     assert first[1] == second[1]
     assert first[0].trace == second[0].trace
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_victim_in_any_step_of_a_move_that_froze_first_loses_nothing(victim: str) -> None:
+    for cell in cells.matrix():
+        if cell.fault == victim and cell.copy == "StopAndCopy" and cell.kind in KINDS:
+            outcome = cells.run_cell(cell, 0, first=True)
+            if outcome.report is not None:
+                check(f"frozen first: {cell}", outcome.report)
+
+
+def test_random_sequences_of_faults_lose_nothing_that_was_frozen_first() -> None:
+    for seed in range(1, 21):
+        _, report = cells.run_random(seed, first=True)
+        check(f"python -m tools.chaos --freeze-first --replay {seed}", report)
+
+
+def test_a_target_that_is_refused_for_ever_leaves_nothing_frozen_for_long() -> None:
+    cell = cells.Cell("quota refuses for ever", "hold", "StopAndCopy", "Deployment")
+    report = cells.run_cell(cell, 0, first=True).report
+    assert report is not None
+    check(str(cell), report)
+    assert report.end == "RolledBack"
+    assert report.freeze_seconds < freeze_first.PATIENCE_SECONDS + 2

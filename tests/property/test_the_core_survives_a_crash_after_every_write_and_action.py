@@ -9,6 +9,7 @@ from podferry.api.migration import Decision
 from .world import Crash, World
 
 KINDS = ("ReplicaSet", "Job", "StatefulSet", "Pod")
+FIRST = pytest.mark.parametrize("first", [False, True], ids=["as ever", "frozen first"])
 LIMIT = 400
 
 
@@ -43,36 +44,42 @@ def check(world: World) -> None:
         assert world.pods["app"]["metadata"]["labels"]["controller-uid"] == "o"
 
 
+@FIRST
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_undisturbed_move_ends_on_the_target(kind: str) -> None:
-    world = run(World(kind))
+def test_an_undisturbed_move_ends_on_the_target(kind: str, first: bool) -> None:
+    world = run(World(kind, freeze_first=first))
     check(world)
     assert world.status.decision is Decision.COMMITTED
 
 
+@FIRST
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_controller_killed_at_any_point_loses_nothing(kind: str) -> None:
-    for point in range(1, points(kind) + 1):
-        check(run(World(kind, crash_at=point)))
+def test_a_controller_killed_at_any_point_loses_nothing(kind: str, first: bool) -> None:
+    for point in range(1, points(kind, freeze_first=first) + 1):
+        check(run(World(kind, crash_at=point, freeze_first=first)))
 
 
 @pytest.mark.parametrize("stage", ["Prepared", "Frozen", "Rehearsed", "Sealed"])
+@FIRST
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_failing_stage_rolls_back_whenever_the_controller_dies(kind: str, stage: str) -> None:
-    for point in range(points(kind, fail_at=stage) + 1):
-        world = run(World(kind, fail_at=stage, crash_at=point))
+def test_a_failing_stage_rolls_back_whenever_the_controller_dies(
+    kind: str, stage: str, first: bool
+) -> None:
+    for point in range(points(kind, fail_at=stage, freeze_first=first) + 1):
+        world = run(World(kind, fail_at=stage, crash_at=point, freeze_first=first))
         check(world)
         assert world.status.phase == "RolledBack"
         assert "injected failure" in world.status.decision_message
 
 
+@FIRST
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cancel_at_any_point_either_comes_too_late_or_leaves_the_source_running(
-    kind: str,
+    kind: str, first: bool
 ) -> None:
     ends = set()
-    for moment in range(points(kind)):
-        world = World(kind)
+    for moment in range(points(kind, freeze_first=first)):
+        world = World(kind, freeze_first=first)
         for _ in range(LIMIT):
             world.cancel = world.cancel or world.tick >= moment
             if world.reconcile():

@@ -33,9 +33,7 @@ from . import service
 
 UID = "00000000-0000-4000-8000-00000000000a"
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-AFTER_COMMIT = ("Redirected", "Released")
+AFTER_COMMIT, HELD = ("Redirected", "Released"), ("Prepared", "Frozen", "Sealed", "Redirected")
 
 
 class Crash(Exception):
@@ -71,6 +69,7 @@ class World:
     status: MigrationStatus = field(default_factory=MigrationStatus)
     cancel: bool = False
     crash_at: int = -1
+    freeze_first: bool = False
     dies_after_rehearsal: bool = False
     target_ends_after_commit: bool = False
     thaw_failures: int = 0  # how often the source cannot be thawed at first
@@ -131,7 +130,8 @@ class World:
     def view(self) -> View:
         migration = Migration(
             "ns", "m", UID, 1, "1", False, ("f",) if self.finalizer else (), stamp(START),
-            MigrationSpec(WorkloadRef(WorkloadKind.POD, "app"), cancel=self.cancel), self.status,
+            MigrationSpec(WorkloadRef(WorkloadKind.POD, "app"), cancel=self.cancel,
+                          freeze_first=self.freeze_first), self.status,
         )  # fmt: skip
         owner = {"metadata": {"uid": "o"}, "spec": {"replicas": 1}} if self.owner_alive else None
         ages = {role: 0.0 if role in self.answers else float("inf") for role in Role}
@@ -143,7 +143,8 @@ class World:
 
     def _nodes(self) -> dict[str, NodeView]:
         taints = ({"key": "node.kubernetes.io/memory-pressure"},) if self.pressure else ()
-        return {"node-a": NodeView("node-a", "10.0.0.1", True, False, taints, {}, 0, 0, None)}
+        a = NodeView("node-a", "10.0.0.1", True, False, taints, {}, 0, 0, {})
+        return {"node-a": a, "node-b": replace(a, name="node-b", taints=(), address="10.0.0.2")}
 
     def _fresh(self, role: Role) -> Observed | None:
         """An agent's last answer with its live facts as they are now."""
@@ -232,9 +233,9 @@ class World:
             self.violations.append("the running target's pod was deleted")
         if self.claimed_by == action.uid:
             self.claimed_by = ""
-        held = self.source.frozen and self.stages[Role.SOURCE] in ("Frozen", "Sealed", "Redirected")
         if action.uid == "u-source":
             service.judge_deletion(self)
+        held = self.source.frozen and self.stages[Role.SOURCE] in HELD
         if action.uid == "u-source" and not held:
             self.source.alive = False  # kubelet ends what nobody holds
 
@@ -265,7 +266,7 @@ class World:
 
     def _source(self, order: Order) -> bool:
         stage, at = order.stage, self.stages[Role.SOURCE]
-        if stage == SourceStage.FROZEN.value and at in ("", "Prepared"):
+        if service.pauses(self, order, at):
             self.source.frozen = True
         elif stage == SourceStage.SEALED.value and at != "Sealed":
             assert self.source.frozen or not self.source.alive, "sealed a running source"

@@ -58,11 +58,11 @@ def _cells(fault: str) -> Iterator[Cell]:
                 yield Cell(fault, step, copy, kind)
 
 
-def run_cell(cell: Cell, seed: int) -> Outcome:
+def run_cell(cell: Cell, seed: int, *, first: bool = False) -> Outcome:
     """Run one cell. Seed 0 strikes at the very beginning of the step."""
     if cell.fault in MOVES and not fits(cell.fault, cell.kind):
         return Outcome(cell, None, f"does not happen to {cell.kind}")
-    world = World(cell.kind, cell.copy, seed)
+    world = World(cell.kind, cell.copy, seed, first)
     delay = world.sim.rng.random() * LATEST_SECONDS if seed else 0.0
     hits: list[str] = []
 
@@ -78,7 +78,7 @@ def run_cell(cell: Cell, seed: int) -> Outcome:
     return Outcome(cell, report)
 
 
-def run_random(seed: int) -> tuple[World, Report]:
+def run_random(seed: int, *, first: bool = False) -> tuple[World, Report]:
     """A random kind of move with two to four random faults, all from the seed."""
     rng = random.Random(seed)  # noqa: S311 a seed that can be replayed is the point
     kind, copy = rng.choice(KINDS), rng.choice(COPIES)
@@ -86,7 +86,7 @@ def run_random(seed: int) -> tuple[World, Report]:
     picked = [
         (rng.choice(faults), rng.choice(STEPS), rng.random()) for _ in range(rng.choice((2, 3, 4)))
     ]
-    world = World(kind, copy, seed)
+    world = World(kind, copy, seed, first)
     hits: list[str] = []
 
     def inject(world: World) -> list[str]:

@@ -150,10 +150,11 @@ class Leader:
         last = {role: self.answers[role][0] if role in self.answers else None for role in Role}
         nodes = {
             name: NodeView(
-                name, name, True, False, tuple(self.api.taints.get(name, ())), {}, 0, 0, None
+                name, name, True, False, tuple(self.api.taints.get(name, ())), {}, 0, 0,
+                {} if node.up and node.lives("agent") else None,
             )
-            for name in self.nodes
-        }
+            for name, node in self.nodes.items()
+        }  # fmt: skip
         return View(
             migration, self.api.time() + timedelta(seconds=self.clock_offset), pods, nodes,
             raw if raw and owner and raw["metadata"]["uid"] == owner.uid else None,

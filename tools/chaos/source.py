@@ -57,6 +57,29 @@ class Source(Handler):
             raise StageFailed("NotRunning", "the container does not run")
         side.write("images", "room")
         side.note(containerID=item, podUID=side.params["podUID"])
+        if side.params.get("pauseFirst"):
+            yield from self._pause_first(side, item)
+
+    def _pause_first(self, side: Side, identity: str) -> Work:
+        if side.has("FATE"):
+            raise StageFailed("FateThawed", "the dead-man thawed this source; roll back")
+        if not (side.facts.get("frozenAt") and self.node.containers[identity].frozen):
+            yield from self._pause(side, identity)
+        side.note(pausedFirst=True)
+
+    def _pause(self, side: Side, identity: str) -> Work:
+        """All that stands around a pause, and the pause."""
+        node = self.node
+        node.disk[layout.block_file(side.params["podUID"])] = side.order.migration
+        if not node.lives("deadman"):
+            node.start("deadman", self._dead_man(side, identity))
+        node.run[f"shield/{side.params['podUID']}"] = True
+        yield 0.005
+        node.run[layout.hold_file(identity)] = ""
+        side.note(frozenAt=node.sim.now + 1.0)
+        node.freeze(identity)
+        yield 0.003
+        self._yield_to_dead_man(side, identity)
 
     def _container(self, side: Side) -> str | None:
         wanted = side.params["podUID"]
@@ -84,16 +107,10 @@ class Source(Handler):
             if item is None or not item.alive:
                 raise StageFailed("NotRunning", "the container ended")
             self._need_peer()
-            node.disk[layout.block_file(side.params["podUID"])] = side.order.migration
-            if not node.lives("deadman"):
-                node.start("deadman", self._dead_man(side, identity))
-            node.run[f"shield/{side.params['podUID']}"] = True
-            yield 0.005
-            node.run[layout.hold_file(identity)] = ""
-            side.note(frozenAt=node.sim.now + 1.0)
-            node.freeze(identity)
-            yield 0.003
-            self._yield_to_dead_man(side, identity)
+            if not side.facts.get("pausedFirst"):
+                yield from self._pause(side, identity)
+            elif not item.frozen:
+                raise StageFailed("NotFrozen", "it was frozen first and runs now")
             self._start_dump(side, identity)
         yield from self._await_dump(side, identity)
         yield from self._send(side)

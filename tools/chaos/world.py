@@ -58,6 +58,8 @@ class World:
     kind: str
     copy: str
     seed: int
+    first: bool = False
+    """Whether the source freezes before the target is prepared."""
     trace: list[str] = field(default_factory=list)
     excuses: list[Excuse] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
@@ -70,7 +72,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.sim = Sim(self.seed)
-        self.api = Api(self.sim, _migration(self.kind, self.copy))
+        self.api = Api(self.sim, _migration(self.kind, self.copy, self.first))
         self.a, self.b = (Node(self.sim, name, log=self.say) for name in ("node-a", "node-b"))
         self.nodes = {"node-a": self.a, "node-b": self.b}
         self.paused_since: float | None = None
@@ -252,7 +254,7 @@ def _pod(kind: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _migration(kind: str, copy: str) -> Migration:
+def _migration(kind: str, copy: str, first: bool) -> Migration:
     owner = OwnerRef(OWNERS[kind], "owner", "o") if OWNERS[kind] else None
     status = MigrationStatus(
         phase="PreparingTarget",
@@ -264,5 +266,5 @@ def _migration(kind: str, copy: str) -> Migration:
         attempt=1,
         started_at=stamp(EPOCH),
     )
-    spec = MigrationSpec(WorkloadRef(WorkloadKind.POD, "app"))
+    spec = MigrationSpec(WorkloadRef(WorkloadKind.POD, "app"), freeze_first=first)
     return Migration("ns", "m", UID, 1, "1", False, ("f",), stamp(EPOCH), spec, status)

@@ -41,6 +41,8 @@ def migration(
         spec["copy"] = policy.spec.copy.value
     if policy.spec.max_freeze_seconds is not None:
         spec["maxFreezeSeconds"] = policy.spec.max_freeze_seconds
+    if policy.spec.freeze_first:
+        spec["freezeFirst"] = True
     return {
         "apiVersion": f"{names.GROUP}/{names.VERSION}",
         "kind": "Migration",

@@ -73,6 +73,7 @@ def test_enums_hold_every_known_value_and_defaults_are_those_of_the_class(
         "strategy": "Auto",
         "copy": "Auto",
         "transport": "Direct",
+        "freezeFirst": False,
         "deadlineSeconds": 300,
         "cancel": False,
     }

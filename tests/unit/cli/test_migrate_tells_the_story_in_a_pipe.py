@@ -75,7 +75,7 @@ def test_a_refusal_shows_the_reason_of_the_condition(cluster: Cluster) -> None:
 def test_the_request_is_sent_as_it_was_typed(cluster: Cluster) -> None:
     done = cluster.run(
         "migrate", "sts/db", "--to", "node-b", "--copy", "postcopy", "--max-freeze", "500ms",
-        "--deadline", "1m30s", "--no-wait",
+        "--deadline", "1m30s", "--freeze-first", "--no-wait",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (made,) = cluster.server.objects(MIGRATIONS)
@@ -85,6 +85,7 @@ def test_the_request_is_sent_as_it_was_typed(cluster: Cluster) -> None:
         "copy": "PostCopy",
         "targetNode": "node-b",
         "maxFreezeSeconds": 0.5,
+        "freezeFirst": True,
         "deadlineSeconds": 90,
     }
     name = made["metadata"]["name"]

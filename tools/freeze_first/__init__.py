@@ -1,0 +1,1 @@
+"""Measures when it pays to freeze a growing workload first, in the lab."""
