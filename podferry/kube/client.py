@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -22,6 +22,7 @@ from kubernetes.aio.client import ApiClient as _Transport
 from kubernetes.aio.client import Configuration
 
 from podferry.kube import errors
+from podferry.kube.lines import lines
 from podferry.kube.wording import Params, describe
 
 PAGE_SIZE = 500
@@ -273,7 +274,7 @@ class ApiClient:
             if response.status != 200:
                 data = await response.read()
                 raise _refused(what, response.status, response.headers, data)
-            async for line in _lines(response.response.content):
+            async for line in lines(response.response.content):
                 yield json.loads(line)
         except (*_BROKEN, ValueError) as error:
             raise self._broken(what, error, f"{silence_seconds:g} s") from error
@@ -386,20 +387,3 @@ def _refused(what: str, status: int, headers: Mapping[str, str], data: bytes) ->
         said=str(said.get("message") or ""),
         retry_after=seconds,
     )
-
-
-async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Split a stream at newlines; objects may be larger than the reader's own line limit."""
-    pending = bytearray()
-    async for chunk in stream.iter_any():
-        start = len(pending)
-        pending += chunk
-        end = pending.find(b"\n", start)
-        while end >= 0:
-            line = bytes(pending[:end]).strip()
-            del pending[: end + 1]
-            if line:
-                yield line
-            end = pending.find(b"\n")
-    if pending.strip():
-        yield bytes(pending)
