@@ -14,9 +14,10 @@ from typing import Any
 
 from podferry.api.migration import Migration
 from podferry.controller.core.requests import limit_bytes, requested_bytes
-from podferry.controller.core.rescue.history import NodeHistory
+from podferry.controller.core.rescue.history import NodeHistory, Track
 from podferry.controller.core.rescue.moves import Asked, Ledger, Place
 from podferry.controller.core.rescue.reports import Believed
+from podferry.controller.core.rescue.shifts import Shift, undisturbed
 from podferry.controller.core.status import parse
 from podferry.controller.core.view import NodeView
 from podferry.policies.vocabulary import MoveCost, Node, Pod, Pressure, Series, Snapshot
@@ -112,6 +113,7 @@ class Book:
             ledger.outgoing.get(name, 0.0),
             tuple((uid, ledger.busy[uid]) for uid in uids if uid in ledger.busy),
             tuple((uid, ledger.moved[uid]) for uid in uids if uid in ledger.moved),
+            len(ledger.shifted.get(name, ())),
         )
         old = self._nodes.get(name)
         if old is not None and _unchanged(old[0], rests_on):
@@ -174,7 +176,7 @@ def _node(view: NodeView, known: Known, ledger: Ledger, book: Book) -> Node:
         name=view.name,
         capacity=report.capacity,
         used=report.capacity - report.available,
-        history=history.node.series() if history else Series(),
+        history=_series(history.node if history else None, ledger.shifted.get(view.name, ())),
         pods=pods,
         eviction=report.eviction,
         allocatable=float(view.allocatable_bytes) or None,
@@ -216,7 +218,7 @@ def _pods(
             Pod(
                 key=traits.key,
                 memory=size,
-                history=track.series() if track else Series(),
+                history=_series(track, (ledger.arrived[uid],) if uid in ledger.arrived else ()),
                 request=traits.request,
                 limit=traits.limit,
                 priority=traits.priority,
@@ -232,6 +234,10 @@ def _pods(
     rest = max(0.0, view.requested_bytes - requested)
     found.append(Pod(OTHERS, others, request=rest, blocked="not opted in"))
     return tuple(found), leaving
+
+
+def _series(track: Track | None, disturbed: tuple[Shift, ...]) -> Series:
+    return undisturbed(track.series(), disturbed) if track else Series()
 
 
 def _traits(pod: RawPod, namespace: Mapping[str, Any] | None) -> Traits:

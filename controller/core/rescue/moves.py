@@ -7,11 +7,12 @@ its moves: a Deployment's pod has another name after each, and its cool-down mus
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from podferry.api.migration import Decision, Migration, WorkloadKind
 from podferry.api.reasons import Condition, Phase, Reason
+from podferry.controller.core.rescue.shifts import Shift, shifts
 from podferry.controller.core.status import TERMINAL_VALUES, is_true, seconds_since
 from podferry.policies.vocabulary import Command, Move
 
@@ -56,6 +57,10 @@ class Ledger:
     """By pod uid: how often what runs in it was moved before."""
     busy: Mapping[str, str]
     """By pod uid: why a move under way keeps it from another one."""
+    shifted: Mapping[str, tuple[Shift, ...]] = field(default_factory=dict)
+    """By node: when moves themselves changed what it uses."""
+    arrived: Mapping[str, Shift] = field(default_factory=dict)
+    """By uid of a target pod: when its memory came."""
 
 
 def ledger(
@@ -108,7 +113,8 @@ def ledger(
         incoming[told.target] = incoming.get(told.target, 0.0) + told.memory
         outgoing[told.source] = outgoing.get(told.source, 0.0) + told.memory
         busy[each.pod_uid] = f"is about to be moved to {told.target}"
-    return Ledger(tuple(moves), incoming, outgoing, counts, busy)
+    shifted, arrived = shifts(everyone, now=now, wall=wall)
+    return Ledger(tuple(moves), incoming, outgoing, counts, busy, shifted, arrived)
 
 
 def _last_pods(migrations: list[Migration]) -> tuple[dict[str, str], dict[str, int]]:
