@@ -50,7 +50,8 @@ def report(node: str = "node-a", **more: Any) -> Report:
 
 
 def pod(name: str, node: str = "node-a", **metadata: Any) -> dict[str, Any]:
-    found = samples.with_meta(name=name, uid=f"u-{name}", resourceVersion="1", **metadata)
+    plain = {"name": name, "uid": f"u-{name}", "resourceVersion": "1"}
+    found = samples.with_meta(**{**plain, **metadata})
     found["spec"]["nodeName"] = node
     found["spec"]["containers"][0]["resources"]["requests"]["memory"] = "64Mi"
     return found
