@@ -27,6 +27,8 @@ from tools.rescue_study import outcome, page, play, predicted, record, scene
 from tools.rescue_study.outcome import Raw
 
 BITBRAINS = "bitbrains-rnd/2013-08-20_3d"
+LONG = {BITBRAINS.rpartition("/")[2]: BITBRAINS}
+"""Traces whose own name is not the one that finds them."""
 FASTEST = {"o10n": 10.0, BITBRAINS: 100.0}
 """Compression at which the drawing of a scene begins; halved until one keeps the bound."""
 SLOWEST = 3.0
@@ -40,7 +42,6 @@ class Found:
     """What this run has measured."""
 
     raws: dict[tuple[str, int, str], Raw] = field(default_factory=dict)
-    scenes: dict[tuple[str, int], scene.Scene] = field(default_factory=dict)
 
 
 def say(text: str) -> None:
@@ -57,6 +58,7 @@ def options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="o10n, off and Act, seed 0")
     parser.add_argument("--minutes", type=float, default=120, help="no cell begins after [120]")
     parser.add_argument("--lab", default="rescue-study", help="name of the lab [rescue-study]")
+    parser.add_argument("--simulate", action="store_true", help="no lab: only simulate and write")
     parser.add_argument("--keep", action="store_true", help="leave the lab running")
     found = parser.parse_args(argv)
     found.traces = (found.traces or ("o10n" if found.quick else f"o10n,{BITBRAINS}")).split(",")
@@ -93,7 +95,7 @@ def drawn(trace: Trace, seed: int, stage: scene.Stage, fastest: float) -> scene.
 def measure(world: World, given: argparse.Namespace, found: Found, lab: predicted.Lab) -> None:
     """All cells, a seed's modes one after another."""
     end = time.monotonic() + given.minutes * 60
-    stage = scene.Stage(NODES, lab.capacity - lab.system - lab.threshold, lab.threshold, SECONDS)
+    stage = _stage(lab)
     say(f"a node has {stage.room:.0f} MiB for pods, {lab.system:.0f} MiB are the system's")
     for name, trace in loaded(given.traces).items():
         for seed in given.seeds:
@@ -102,7 +104,6 @@ def measure(world: World, given: argparse.Namespace, found: Found, lab: predicte
             except scene.NoScene as error:
                 say(f"left out: {error}")
                 continue
-            found.scenes[made.trace, seed] = made
             say(
                 f"{made.trace}, seed {seed}: {made.compression:g} times faster, "
                 f"{made.scale:.1f} MiB for a GiB; a node grows {made.p99_growth:.0f} MiB in "
@@ -129,7 +130,15 @@ def _cell(world: World, made: scene.Scene, mode: str, found: Found, lab: predict
     off = found.raws.get((made.trace, made.seed, "off"))
     alarms = outcome.false_alarms(raw, off) if mode == "Act" else None
     cell = record.Cell(
-        counted, alarms, lab.system, made.scale, made.compression, made.p99_growth, made.most_growth
+        counted,
+        alarms,
+        lab.capacity,
+        lab.threshold,
+        lab.system,
+        made.scale,
+        made.compression,
+        made.p99_growth,
+        made.most_growth,
     )
     say(f"  {counted}")
     about = (made.trace, made.seed, mode)
@@ -138,18 +147,32 @@ def _cell(world: World, made: scene.Scene, mode: str, found: Found, lab: predict
     record.merge(page.FOLDER / "samples.csv", record.sample_rows(*about, raw))
 
 
-def simulate(found: Found, lab: predicted.Lab) -> None:
-    """The measured cells again in the simulator, moves as they were measured."""
-    moves = [move for raw in found.raws.values() for move in raw.moves]
-    fitted = predicted.fit(moves)
+def simulate() -> None:
+    """All measured cells again in the simulator, with times of moves of the other scenes."""
+    moves = record.read(page.FOLDER / "moves.csv")
     spec = play.policy("Act")["spec"]
-    rows = []
-    for trace, seed, mode in found.raws:
-        made = found.scenes[trace, seed]
-        said = predicted.predict(made, mode, spec, lab, fitted.model)
-        rows.append(record.predicted_row(made, mode, said, fitted))
-    if rows:
-        record.merge(page.FOLDER / "predicted.csv", rows)
+    known: dict[str, Trace] = {}
+    for row in record.read(page.FOLDER / "cells.csv"):
+        if row["mode"] == "DryRun":
+            continue
+        name = LONG.get(row["trace"], row["trace"])
+        if name not in known:
+            known |= loaded([name])
+        if name not in known:
+            continue
+        lab = predicted.Lab(*(float(row[f"{k}_mib"]) for k in ("capacity", "threshold", "system")))
+        made = scene.draw(known[name], int(row["seed"]), _stage(lab), float(row["compression"]))
+        others = [move for move in moves if record.key(move)[:2] != record.key(row)[:2]]
+        fitted = predicted.fit(others)
+        if not fitted.moves:
+            fitted = predicted.fit(moves)
+        said = predicted.predict(made, row["mode"], spec, lab, fitted.model)
+        new = record.predicted_row(made, row["mode"], said, fitted)
+        record.merge(page.FOLDER / "predicted.csv", [new])
+
+
+def _stage(lab: predicted.Lab) -> scene.Stage:
+    return scene.Stage(NODES, lab.capacity - lab.system - lab.threshold, lab.threshold, SECONDS)
 
 
 def _lab(world: World) -> predicted.Lab:
@@ -162,26 +185,33 @@ def main(argv: Sequence[str]) -> int:
     """Measure, simulate, write."""
     given = options(argv)
     signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        if not given.simulate and not _measured(given):
+            return 1
+        simulate()
+    except (DemoError, InstallError, LabError, predicted.WrongPlaces, scene.NoScene) as error:
+        say(f"failed: {error}")
+        return 1
+    page.update()
+    say(f"written: {page.PAGE}")
+    return 0
+
+
+def _measured(given: argparse.Namespace) -> bool:
+    """Whether any cell was measured in a lab."""
     found = Found()
     try:
         world = demo_world.start_lab(given.lab, say, nodes=NODES, node_memory=NODE_MEMORY)
         demo_world.install(world, say)
         play.prepare(world, say)
-        lab = _lab(world)
         try:
-            measure(world, given, found, lab)
+            measure(world, given, found, _lab(world))
         except KeyboardInterrupt:
             say("interrupted; what was measured is written")
-        simulate(found, lab)
-        page.update(lab.threshold)
-    except (DemoError, InstallError, LabError, predicted.WrongPlaces) as error:
-        say(f"failed: {error}")
-        return 1
     finally:
         if not given.keep:
             lifecycle.down(Lab.named(given.lab), say)
-    say(f"written: {page.PAGE}")
-    return 0 if found.raws else 1
+    return bool(found.raws)
 
 
 def _interrupted(signum: int, frame: FrameType | None) -> None:

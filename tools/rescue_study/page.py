@@ -170,8 +170,9 @@ def filled(page: str, made: dict[str, str]) -> str:
     return page
 
 
-def update(threshold: float) -> None:
+def update() -> None:
     """Write tables and plots from the CSV files that are there."""
+    threshold = float(record.read(FOLDER / "cells.csv")[0]["threshold_mib"])
     samples = record.read(FOLDER / "samples.csv")
     for trace, seed in sorted({(row["trace"], row["seed"]) for row in samples}):
         own = [row for row in samples if (row["trace"], row["seed"]) == (trace, seed)]

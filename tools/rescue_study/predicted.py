@@ -1,7 +1,7 @@
 """The same scenes in the simulator, with the same policy file. Pure.
 
 Owns the translation of a scene and its lab into a `Scenario`, and the model of moves fitted from
-the Migrations that were measured.
+the moves that were measured.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from podferry.api.rescue_policy import RescuePolicySpec
 from podferry.controller.core.rescue.valid import policy_of
 from podferry.simulator.engine import run
 from podferry.simulator.model import Cluster, MoveModel, Result, Scenario, Trace, TracePod
-from tools.rescue_study.outcome import MIB, Object, measured, unix
+from tools.rescue_study.outcome import MIB
 from tools.rescue_study.scene import Scene
 
 SAMPLING_SECONDS = 2.0
 """Of an agent."""
 GIB = 2.0**30
+Row = dict[str, str]
 RUNS = 20
 """Seeds of the simulator for one scene: kubelets' phases and the durations of moves."""
 RESTART_SECONDS = 2.0
@@ -52,21 +53,23 @@ class WrongPlaces(Exception):
     """The simulator's scheduler dealt the pods out otherwise than the lab."""
 
 
-def fit(moves: Sequence[Object]) -> Fitted:
-    """Return the model of the moves that succeeded.
+def fit(moves: Sequence[Row]) -> Fitted:
+    """Return the model of the moves that succeeded, rows of moves.csv.
 
     The freeze of post-copy does not grow with the memory; that of stop-and-copy is a line through
     the measured ones where their sizes differ, else their mean.
     """
-    done = [move for move in moves if measured(move, "freezeSeconds") > 0]
+    done = [row for row in moves if float(row["freeze_seconds"]) > 0 and row["frozen_after"]]
     if not done:
         return Fitted(MoveModel(), 0)
-    freezes = [measured(move, "freezeSeconds") for move in done]
-    sizes = [measured(move, "bytes") / GIB for move in done]
-    post_copy = sum(_copy(move) == "PostCopy" for move in done) * 2 >= len(done)
+    freezes = [float(row["freeze_seconds"]) for row in done]
+    sizes = [float(row["bytes"]) / GIB for row in done]
+    prepared = [float(row["frozen_after"]) - float(row["asked_after"]) for row in done]
+    post_copy = sum(row["copy"] == "PostCopy" for row in done) * 2 >= len(done)
     if post_copy:
         seconds = statistics.mean(freezes)
-        after = [max(0.0, _total(move) - _before(move) - seconds) for move in done]
+        wholes = [float(row["total_seconds"]) for row in done]
+        after = [max(0.0, w - p - seconds) for w, p in zip(wholes, prepared, strict=True)]
         per_gib = statistics.mean(a / max(s, 0.01) for a, s in zip(after, sizes, strict=True))
     else:
         seconds, per_gib = _line(sizes, freezes)
@@ -75,7 +78,7 @@ def fit(moves: Sequence[Object]) -> Fitted:
         seconds=seconds,
         per_gib=per_gib,
         p95_of_p50=max(1.0, wide),
-        prepare=statistics.mean(_before(move) for move in done),
+        prepare=max(0.0, statistics.mean(prepared)),
         post_copy=post_copy,
     )
     return Fitted(model, len(done))
@@ -168,22 +171,6 @@ def _check_places(scene: Scene, result: Result) -> None:
     places = {(actor.node, bound.get(actor.name, "")) for actor in scene.actors}
     if len(places) != scene.nodes:
         raise WrongPlaces(f"{scene.trace}, seed {scene.seed}: {sorted(places)}")
-
-
-def _copy(move: Object) -> str:
-    return str((move.get("status") or {}).get("copy") or "")
-
-
-def _total(move: Object) -> float:
-    return measured(move, "totalSeconds")
-
-
-def _before(move: Object) -> float:
-    """From the request to the freeze [s]."""
-    status = move.get("status") or {}
-    asked = unix(move["metadata"].get("creationTimestamp"))
-    frozen = unix(status.get("frozenAt"))
-    return max(0.0, frozen - asked) if asked is not None and frozen is not None else 0.0
 
 
 def _line(sizes: Sequence[float], values: Sequence[float]) -> tuple[float, float]:

@@ -26,7 +26,12 @@ class Cell:
 
     outcome: Outcome
     false_alarms: int | None
+    capacity_mib: float
+    """Of a node."""
+    threshold_mib: float
+    """kubelet's."""
     system_mib: float
+    """Used before any workload is there."""
     scale: float
     compression: float
     p99_growth_mib: float

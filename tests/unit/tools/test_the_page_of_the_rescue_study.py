@@ -33,7 +33,9 @@ SCENE = Scene("t", 0, 180, 2, (), 20.0, 10.0, 50.0, 60.0)
 
 
 def cell(outcome: Outcome, alarms: int | None = None) -> record.Row:
-    return record.cell_row(record.Cell(outcome, alarms, 340.0, 20.0, 10.0, 50.0, 60.0))
+    return record.cell_row(
+        record.Cell(outcome, alarms, 2048.0, 100.0, 340.0, 20.0, 10.0, 50.0, 60.0)
+    )
 
 
 @pytest.fixture

@@ -73,17 +73,23 @@ def test_extra_memory_is_what_is_beside_the_pods_in_a_move_above_the_median_befo
     assert outcome.extra(raw()) is None
 
 
+def timed(freeze: float) -> record.Row:
+    made = raw(moves=[move("node-a", freezeSeconds=freeze, totalSeconds=8.0, bytes=2**30)])
+    (row,) = record.move_rows("t", 0, "Act", made)
+    return row
+
+
 def test_the_model_of_moves_is_that_of_the_measured_ones() -> None:
-    found = [move("node-a", freezeSeconds=0.6, totalSeconds=8.0, bytes=2**30) for _ in range(3)]
-    fitted = predicted.fit(found)
+    fitted = predicted.fit([timed(0.6)] * 3)
     assert fitted.moves == 3
     assert fitted.model.post_copy
-    assert fitted.model.seconds == 0.6
+    assert round(fitted.model.seconds, 3) == 0.6
     assert fitted.model.prepare == 3.0
+    assert round(fitted.model.per_gib, 1) == 4.4
 
 
 def test_without_a_measured_move_the_simulator_keeps_its_own_model() -> None:
-    assert predicted.fit([move("node-a", phase="Failed")]).moves == 0
+    assert predicted.fit([timed(0.0)]).moves == 0
 
 
 def test_a_cell_that_is_measured_again_replaces_its_rows_and_no_others(tmp_path: Path) -> None:
