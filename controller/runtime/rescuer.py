@@ -29,6 +29,7 @@ from podferry.controller.core.status import TERMINAL_VALUES
 from podferry.controller.core.view import Need
 from podferry.controller.runtime.rescue_memory import RescueMemory
 from podferry.controller.runtime.rescue_metrics import RescueMetrics
+from podferry.controller.runtime.rescue_warming import warm
 from podferry.kube import errors, paths
 from podferry.kube.client import ApiClient
 from podferry.kube.events import EventRecorder
@@ -192,6 +193,7 @@ class Rescuer:
     async def _look(self, one: Ready, scope: look.Scope, known: Known) -> None:
         policy, now = one.policy, self._clock.now()
         moves = self._ledger(known)
+        await warm(self._book, known, moves)
         everything = snapshot(known, moves, self._book)
         seen = await asyncio.to_thread(
             look.decided, policy, one.rules, scope, known, moves, everything, self._draw

@@ -30,7 +30,7 @@ async def measure(asked: argparse.Namespace) -> None:
             try:
                 await bench.build()
                 if asked.hold:
-                    say(f"everything runs; enter with nsenter -t {cage.outer_pid()} -n -m -p")
+                    say("everything runs; enter what has `--inside`: nsenter -n -m -p -t PID")
                     await asyncio.Event().wait()
                 await phases.measure(bench, phases.Plan(asked.seconds, asked.settle, asked.rounds))
             except (TimeoutError, plane.PlaneError, OSError) as error:

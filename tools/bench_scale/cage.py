@@ -48,11 +48,3 @@ def furnish() -> None:
         ["ip", "address", "add", f"{CONTROL_IP}/32", "dev", "lo"],
     ):
         subprocess.run(argv, check=True)
-
-
-def outer_pid() -> int:
-    """This first process of the inside, as the outside numbers it."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("NSpid:"):
-            return int(line.split()[1])
-    raise AssertionError("a kernel without NSpid")

@@ -32,6 +32,8 @@ def read(pid: int) -> Reading:
         if line.startswith(("VmRSS", "VmHWM")):
             name, value, _unit = line.split()
             sizes[name] = int(value) * 1024
+    if len(sizes) < 2:
+        raise ProcessLookupError(f"process {pid} has ended")
     cpu = (int(fields[11]) + int(fields[12])) / _TICK
     return Reading(time.monotonic(), cpu, sizes["VmRSS:"], sizes["VmHWM:"])
 

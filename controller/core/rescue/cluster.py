@@ -141,6 +141,11 @@ class Book:
         return fresh
 
     @property
+    def nodes(self) -> int:
+        """How many nodes are kept made."""
+        return len(self._nodes)
+
+    @property
     def pods(self) -> int:
         """How many pods are remembered."""
         return len(self._known)
