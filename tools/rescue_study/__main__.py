@@ -162,6 +162,9 @@ def simulate() -> None:
             continue
         lab = predicted.Lab(*(float(row[f"{k}_mib"]) for k in ("capacity", "threshold", "system")))
         made = scene.draw(known[name], int(row["seed"]), _stage(lab), float(row["compression"]))
+        if abs(made.scale / float(row["scale"]) - 1) > 0.01:
+            say(f"left out: {made.trace}, seed {made.seed} was measured as another scene")
+            continue
         others = [move for move in moves if record.key(move)[:2] != record.key(row)[:2]]
         fitted = predicted.fit(others)
         if not fitted.moves:
