@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from podferry.api.reasons import TERMINAL
 from podferry.cli import demo_scene, demo_verdict, demo_world, records
 from podferry.cli.demo_scene import AWAY, HOME, Eviction
 from podferry.cli.demo_world import Client, DemoError, World
@@ -109,7 +110,7 @@ def _over(seen: Seen, now: float) -> bool:
     late = now > demo_scene.GROW_SECONDS + LATE_SECONDS
     if seen.mode != "Act":
         return late or (seen.evicted is not None and now > seen.evicted + AFTER_SECONDS)
-    moving = any(phase(each) not in ("Succeeded", "Failed", "Cancelled") for each in seen.moves)
+    moving = any(phase(each) not in TERMINAL for each in seen.moves)
     if late and moving:
         raise DemoError(f"the scene is not over after {now:.0f} s: a move is still under way")
     return now > demo_scene.GROW_SECONDS and not moving

@@ -81,6 +81,7 @@ def judge(act: Side, dry: Side) -> Report:
     rows: list[tuple[str, Callable[[Side], str]]] = [
         ("node-a at its fullest", _fullest),
         ("podferry", _podferry),
+        ("moves taken back", _taken_back),
         ("kubelet evicted", _evicted),
     ]
     lines = [_row("", "WITH PODFERRY", "WITHOUT"), _row("", "-" * 13, "-" * 7)]
@@ -132,11 +133,16 @@ def _podferry(side: Side) -> str:
     told = []
     for move in side.moves:
         status = move.get("status") or {}
-        name, end = str(move["spec"]["workloadRef"]["name"]), status.get("phase", "asked")
-        frozen = timeline.seconds((status.get("measured") or {}).get("freezeSeconds"))
-        done = f"moved {name} to {side.away}{when}, frozen {frozen}"
-        told.append(done if end == "Succeeded" else f"{name}: {end}")
+        if status.get("phase") == "Succeeded":
+            name = str(move["spec"]["workloadRef"]["name"])
+            frozen = timeline.seconds((status.get("measured") or {}).get("freezeSeconds"))
+            told.append(f"moved {name} to {side.away}{when}, frozen {frozen}")
     return "; ".join(told) or "moved nobody"
+
+
+def _taken_back(side: Side) -> str:
+    ends = [(move.get("status") or {}).get("phase") for move in side.moves]
+    return str(sum(end != "Succeeded" for end in ends) or "none")
 
 
 def _evicted(side: Side) -> str:

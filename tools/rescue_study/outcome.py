@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from podferry.api.reasons import TERMINAL
+
 MIB = 2**20
 Object = dict[str, Any]
 
@@ -82,7 +84,7 @@ class Outcome:
 def outcome(trace: str, seed: int, mode: str, raw: Raw) -> Outcome:
     """Sum a cell up."""
     done = [move for move in raw.moves if phase(move) == "Succeeded"]
-    ended = [move for move in raw.moves if phase(move) in ("Failed", "Cancelled")]
+    ended = [move for move in raw.moves if phase(move) in TERMINAL and phase(move) != "Succeeded"]
     full = [at for name in raw.nodes if (at := below(raw, name)) is not None]
     return Outcome(
         trace=trace,

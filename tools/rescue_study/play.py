@@ -16,13 +16,14 @@ from typing import Any
 
 import yaml
 
+from podferry.api.reasons import TERMINAL
 from podferry.cli import demo_scene
 from podferry.cli.demo_world import World
 from podferry.cli.install import InstallError
 from podferry.lab.cluster import inspect
 from podferry.lab.cluster.model import CONTROL
 from tools.rescue_study import asker_program, node_program
-from tools.rescue_study.outcome import MIB, Answer, NodeSample, Object, Raw
+from tools.rescue_study.outcome import MIB, Answer, NodeSample, Object, Raw, phase
 from tools.rescue_study.scene import Scene
 
 NAMESPACE = "study"
@@ -169,8 +170,7 @@ def _look(world: World, mode: str, raw: Raw, say: Say) -> bool:
             if node not in raw.wanted and action in ("Move", "WouldMove"):
                 raw.wanted[node] = now
                 say(f"{now - raw.began:5.0f} s  {action} from {node}")
-    ends = ("Succeeded", "Failed", "Cancelled")
-    return any((move.get("status") or {}).get("phase") not in ends for move in raw.moves)
+    return any(phase(move) not in TERMINAL for move in raw.moves)
 
 
 def _losses(pod: Object, raw: Raw, now: float, say: Say) -> None:

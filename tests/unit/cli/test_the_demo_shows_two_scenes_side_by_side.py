@@ -138,3 +138,11 @@ def test_the_policy_of_the_demo_is_one_that_the_controller_takes() -> None:
     made = serde.parse_rescue_policy(raw)
     assert made.spec.mode is RescueMode.ACT
     assert policy_of(made.spec).period == 1.0
+
+
+def test_a_move_that_was_taken_back_before_its_freeze_is_told_and_is_no_failure() -> None:
+    back = {**MOVE, "status": {"phase": "RolledBack"}}
+    report = demo_verdict.judge(replace(act(), moves=(back, MOVE)), dry())
+    assert report.problems == ()
+    (row,) = [line.split() for line in report.lines if "taken back" in line]
+    assert row == ["moves", "taken", "back", "1", "none"]
