@@ -134,10 +134,15 @@ def _podferry(side: Side) -> str:
     for move in side.moves:
         status = move.get("status") or {}
         if status.get("phase") == "Succeeded":
-            name = str(move["spec"]["workloadRef"]["name"])
+            name = _service(side, str(move["spec"]["workloadRef"]["name"]))
             frozen = timeline.seconds((status.get("measured") or {}).get("freezeSeconds"))
             told.append(f"moved {name} to {side.away}{when}, frozen {frozen}")
     return "; ".join(told) or "moved nobody"
+
+
+def _service(side: Side, workload: str) -> str:
+    """A rescue names the pod; people know the service."""
+    return next((one for one in side.clients if workload.startswith(f"{one}-")), workload)
 
 
 def _taken_back(side: Side) -> str:

@@ -15,7 +15,7 @@ WELL = ClientSaw(
 LOST = replace(WELL, processes=2, last=700, began_again_at=1)
 MOVE: dict[str, Any] = {
     "metadata": {"name": "rescue-orders"},
-    "spec": {"workloadRef": {"kind": "Deployment", "name": "orders"}},
+    "spec": {"workloadRef": {"kind": "Pod", "name": "orders-5f9-x2"}},
     "status": {"phase": "Succeeded", "measured": {"freezeSeconds": 0.7}},
 }
 
