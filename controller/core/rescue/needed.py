@@ -11,8 +11,14 @@ from dataclasses import replace
 from podferry.controller.core.rescue.cluster import Book, Known, snapshot
 from podferry.controller.core.rescue.moves import Ledger
 from podferry.controller.core.view import Need
+from podferry.policies.memory import exhausted_in, growth
 from podferry.policies.vocabulary import Policy
-from podferry.policies.words import gib
+from podferry.policies.words import gib, seconds
+
+GROWTH_SECONDS = 10.0
+"""In which is read whether a node still grows [s]."""
+SOON_SECONDS = 600.0
+"""Such a node is still short if it is full within this time [s]."""
 
 
 def still_needed(source: str, rules: Policy, known: Known, without: Ledger, book: Book) -> Need:
@@ -36,5 +42,10 @@ def still_needed(source: str, rules: Policy, known: Known, without: Ledger, book
     overload = rules.detector.detect(node, seen)
     if overload is not None:
         return Need(True, overload.why)
+    # A rule without a slack of its own falls silent and speaks again while a node grows past its
+    # line: a move that is taken back in between begins anew a second later.
+    left = exhausted_in(node, growth(node.history, GROWTH_SECONDS))
+    if left is not None and left < SOON_SECONDS:
+        return Need(True, f"{source} still grows and is full in {seconds(left)}")
     free = f"{gib(node.free)} of {gib(node.capacity)} are available"
     return Need(False, f"the pressure on {source} has gone: {free}")

@@ -165,12 +165,15 @@ def _exception(moves: Moves, name: str) -> str:
         reasons = {item["type"]: (item["status"], item["reason"]) for item in found}
         if reasons.get("Progressing", ("", ""))[0] == "False":
             return ""
-        if reasons.get("Paging") == ("True", "PagesLost"):
+        waits, reason = reasons.get("Paging", ("", ""))
+        # The target stands still, or it ended before its agent could stop it: both wait for a
+        # person, and the frozen source is whole.
+        if waits == "True" and reason in ("PagesLost", "EndedWhilePaging"):
             message = next(item["message"] for item in found if item["type"] == "Paging")
-            print(f"Paging=True, reason PagesLost: {message}")
+            print(f"Paging=True, reason {reason}: {message}")
             patch = '{"spec":{"cancel":true}}'
             moves.kubectl("patch", "migration", name, "--type=merge", "-p", patch)
-            return "PagesLost; cancelled; "
+            return f"{reason}; cancelled; "
         time.sleep(0.2)
     return "neither ended nor named; "
 

@@ -51,3 +51,26 @@ def test_of_an_unknown_node_nobody_knows(more: dict[str, Any]) -> None:
 
 def test_a_node_that_is_gone_needs_nothing() -> None:
     assert need(pressed(migrations=(MOVE,)), "node-x") == (False, "node node-x is gone")
+
+
+def _past_the_line(*used: float) -> Any:
+    """node-a a second a sample [GiB used of 4], just above what the rule wants free."""
+    last = len(used) - 1
+    told = tuple((float(last - at), size * GIB) for at, size in enumerate(used))
+    fine = report(age=0.0, available=(4.0 - used[-1]) * GIB, samples=told)
+    return pressed(reports={"node-a": fine}, migrations=(MOVE,))
+
+
+def test_a_node_past_the_line_that_still_grows_needs_it() -> None:
+    needed, why = need(_past_the_line(2.40, 2.42, 2.44, 2.46, 2.48))
+    assert needed is True
+    assert "still grows and is full in" in why
+
+
+def test_one_that_stands_still_or_shrinks_there_does_not() -> None:
+    assert need(_past_the_line(2.48, 2.48, 2.48, 2.48, 2.48))[0] is False
+    assert need(_past_the_line(2.90, 2.80, 2.70, 2.60, 2.48))[0] is False
+
+
+def test_growth_that_takes_an_hour_does_not_either() -> None:
+    assert need(_past_the_line(2.4800, 2.4801, 2.4802, 2.4803, 2.4804))[0] is False
