@@ -35,7 +35,7 @@ test-lab: parts ## the tests on a real cluster made on this machine (root)
 	@$(VENV)/bin/pytest -m lab tests
 
 test-faults: parts ## kill or replace each part of a real cluster in each step of a move, and move the world around it
-	@$(VENV)/bin/pytest -m faults -s tests/lab/faults tests/lab/world tests/lab/rescue tests/lab/test_an_upgrade_interrupts_no_move.py
+	@$(VENV)/bin/pytest -m faults -s tests/lab/faults tests/lab/world tests/lab/test_an_upgrade_interrupts_no_move.py
 
 test: check check-monitoring test-unit test-lab ## all checks and all tests
 

@@ -12,8 +12,8 @@ import pytest
 from podferry.cli import records
 from tests.lab.cluster import podferry_lab
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
-NAME = "demo-rescue-test"
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+NAME = "test-demo-rescue"
 
 
 @pytest.fixture(scope="module")
