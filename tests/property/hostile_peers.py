@@ -41,6 +41,11 @@ SEGMENTS += ["9" * 400, "-1", "a" * 9000, "node", "probe", "\xe9"]
 class _Node:
     """Reaches every stage at once and knows nothing."""
 
+    draining = False
+
+    def build(self) -> dict[str, Any]:
+        return {"agentVersion": "0", "protocol": 1, "protocolOldest": 1, "draining": False}
+
     async def reach(self, side: Side, stage: str, previous: asyncio.Task[None] | None) -> None:
         for name in ("images", "streams"):
             (Path(side.ram) / name).mkdir(parents=True, exist_ok=True)
