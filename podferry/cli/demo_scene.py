@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 
 from podferry.api.quantity import parse_bytes
-from podferry.cli.demo_world import NAMESPACE, PORT, READY_SECONDS, DemoError, World
+from podferry.cli import demo_objects
+from podferry.cli.demo_world import NAMESPACE, READY_SECONDS, DemoError, World
 from podferry.cli.install import InstallError
 from podferry.lab.cluster import inspect
 from podferry.lab.cluster.proc import run
-from podferry.wire.names import LABEL_MIGRATABLE
 
 MIB = 2**20
 Object = dict[str, Any]
@@ -114,42 +114,8 @@ def workload(
         node: where the pod starts if there is room.
         request: memory that it asks for [MiB]; kubelet evicts first what uses most above it.
     """
-    labels = {"app": name}
-    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
-    prefer = {"weight": 100, "preference": {"matchExpressions": [here]}}
-    container = {
-        "name": "app",
-        "image": "registry.lab/app:1",
-        "imagePullPolicy": "Never",
-        "env": [{"name": "MB", "value": "2"}, {"name": "CURVE", "value": curve}],
-        "ports": [{"containerPort": PORT}],
-        "resources": {"requests": {"cpu": "50m", "memory": f"{request}Mi"}},
-    }
-    pod = {
-        "metadata": {"labels": {**labels, LABEL_MIGRATABLE: "true"}},
-        "spec": {
-            "terminationGracePeriodSeconds": 1,
-            "affinity": {
-                "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [prefer]}
-            },
-            "containers": [container],
-        },
-    }
-    named = {"name": name, "namespace": namespace, "labels": labels}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": named,
-            "spec": {"selector": labels, "ports": [{"port": PORT}]},
-        },
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": named,
-            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod},
-        },
-    ]
+    env = {"MB": "2", "CURVE": curve}
+    return demo_objects.served(name, namespace=namespace, node=node, env=env, request=request)
 
 
 def clear(world: World, namespace: str = NAMESPACE) -> None:

@@ -11,21 +11,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import yaml
 
-from podferry.cli import demo_client, image
+from podferry.cli import demo_client, demo_objects, image
 from podferry.cli import install as setup
 from podferry.cli.install import InstallError, Kubectl
 from podferry.lab.cluster import inspect, lifecycle
 from podferry.lab.cluster.model import CONTROL, Lab, parse_memory
-from podferry.wire.names import LABEL_MIGRATABLE, SYSTEM_NAMESPACE
+from podferry.wire.names import SYSTEM_NAMESPACE
 
 Progress = Callable[[str], None]
 NODES, NODE_MEMORY = 2, "3Gi"
 NAMESPACE, SERVICE = "demo", "counter"
-PORT = 9000
+PORT = demo_objects.PORT
 INTERVAL_SECONDS = 0.005
 READY_SECONDS = 60
 LOADED = "podferry.dev/loaded-image"
@@ -90,48 +90,10 @@ def loaded(kubectl: Kubectl) -> str | None:
 
 def manifests(*, mb: int, rate: int) -> str:
     """The demo's service: `mb` MiB of memory of which `rate` MB/s are written over and over."""
-    labels = {"app": SERVICE}
-    first = {
-        "weight": 100,
-        "preference": {
-            "matchExpressions": [
-                {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-a"]}
-            ]
-        },
-    }
-    container = {
-        "name": "app",
-        "image": "registry.lab/app:1",
-        "imagePullPolicy": "Never",
-        "env": [{"name": "MB", "value": str(mb)}, {"name": "RATE", "value": str(rate)}],
-        "ports": [{"containerPort": PORT}],
-        "resources": {"requests": {"cpu": "50m", "memory": f"{mb + 32}Mi"}},
-    }
-    pod = {
-        "metadata": {"labels": {**labels, LABEL_MIGRATABLE: "true"}},
-        "spec": {
-            "terminationGracePeriodSeconds": 1,
-            "affinity": {
-                "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [first]}
-            },
-            "containers": [container],
-        },
-    }
-    named = {"name": SERVICE, "namespace": NAMESPACE}
-    objects: list[dict[str, Any]] = [
+    env = {"MB": str(mb), "RATE": str(rate)}
+    objects = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": named,
-            "spec": {"selector": labels, "ports": [{"port": PORT}]},
-        },
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": named,
-            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": pod},
-        },
+        *demo_objects.served(SERVICE, namespace=NAMESPACE, node="node-a", env=env, request=mb + 32),
     ]
     return yaml.safe_dump_all(objects, sort_keys=False)
 
