@@ -24,7 +24,6 @@ from podferry.api.rescue_policy import Action, RescuePolicy, RescuePolicyStatus
 from podferry.controller.core.rescue import explain, look, needed, states, valid, wanted
 from podferry.controller.core.rescue.cluster import Book, Known, snapshot
 from podferry.controller.core.rescue.moves import Asked, Ledger, ledger
-from podferry.controller.core.rescue.raw_pods import RawPods
 from podferry.controller.core.status import TERMINAL_VALUES
 from podferry.controller.core.view import Need
 from podferry.controller.runtime.rescue_memory import RescueMemory
@@ -210,7 +209,7 @@ class Rescuer:
     async def _act(
         self, policy: RescuePolicy, rules: Policy, seen: look.Look, known: Known
     ) -> states.Done:
-        raw = RawPods(known.pods)
+        raw = known.raw
         asked: dict[str, str] = {}
         for first in range(0, len(seen.moves), ASKED_AT_ONCE):
             if not self._is_leader():

@@ -16,6 +16,7 @@ from podferry.api.migration import Migration
 from podferry.controller.core.requests import limit_bytes, requested_bytes
 from podferry.controller.core.rescue.history import NodeHistory, Track
 from podferry.controller.core.rescue.moves import Asked, Ledger, Place
+from podferry.controller.core.rescue.raw_pods import RawPods
 from podferry.controller.core.rescue.reports import Believed
 from podferry.controller.core.rescue.shifts import Shift, undisturbed
 from podferry.controller.core.status import parse
@@ -71,18 +72,27 @@ class Known:
     reluctant: Callable[[RawPod], str] = field(default=lambda _pod: "")
     """Why a pod is to be left alone if another one will do; empty: no reason."""
 
+    raw: RawPods = field(default=RawPods({}), compare=False)
+    """`pods` by key and namespace; made here, and kept where `replace` leaves the pods alone."""
+
+    def __post_init__(self) -> None:
+        """Index the pods, unless they are those of the index that was handed on."""
+        if not self.raw.are(self.pods):
+            object.__setattr__(self, "raw", RawPods(self.pods))
+
     def place(self, key: str) -> Place | None:
-        """Return where a pod is, by `namespace/name`; None: it is not known."""
-        for node, pods in self.pods.items():
-            for raw in pods:
-                metadata = raw["metadata"]
-                if key != f"{metadata.get('namespace')}/{metadata['name']}":
-                    continue
-                uid, believed = str(metadata["uid"]), self.believed.get(node)
-                told = believed.report.pods if believed else ()
-                size = next((pod.working_set for pod in told if pod.uid == uid), 0.0)
-                return Place(uid, node, size)
-        return None
+        """Return where a pod is, by `namespace/name`; None: it is not known.
+
+        Asked for each Migration, so it must not go through the pods of the cluster.
+        """
+        raw = self.raw.get(key)
+        if raw is None:
+            return None
+        uid, node = str(raw["metadata"]["uid"]), str((raw.get("spec") or {}).get("nodeName"))
+        believed = self.believed.get(node)
+        told = believed.report.pods if believed else ()
+        size = next((pod.working_set for pod in told if pod.uid == uid), 0.0)
+        return Place(uid, node, size)
 
 
 class Book:

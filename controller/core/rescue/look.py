@@ -143,7 +143,7 @@ def decided(
     memory in a cluster of a thousand it takes longer than a lease may wait.
     """
     seen = _outside(everything, policy, known)
-    raw = RawPods(known.pods)
+    raw = known.raw
     scoped = replace(
         rules,
         detector=_Selected(rules.detector, scope.nodes),

@@ -17,6 +17,10 @@ class RawPods:
     def __init__(self, by_node: Mapping[str, Iterable[RawPod]]) -> None:
         self._by_node = by_node
 
+    def are(self, by_node: Mapping[str, Iterable[RawPod]]) -> bool:
+        """Whether this is the index of that very mapping."""
+        return self._by_node is by_node
+
     def get(self, key: str) -> RawPod | None:
         """Return the pod `namespace/name`, None if there is none."""
         return self._by_key.get(key)

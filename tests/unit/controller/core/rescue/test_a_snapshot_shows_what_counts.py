@@ -154,3 +154,9 @@ def test_a_place_is_found_by_key_with_the_size_that_was_told() -> None:
     assert found is not None
     assert (found.uid, found.node, found.size) == ("u-big", "node-a", 2 * GIB)
     assert pressed().place("shop/nobody") is None
+
+
+def test_pods_are_indexed_once_as_long_as_they_are_the_same() -> None:
+    of = pressed()
+    assert replace(of, asked=()).raw is of.raw
+    assert replace(of, pods={}).place("shop/big") is None
